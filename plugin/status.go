@@ -42,18 +42,18 @@ type Explanation struct {
 }
 
 type ExplainedAccount struct {
-	ID            string     `json:"id"`
-	Label         string     `json:"label"`
-	State         string     `json:"state"`
-	Until         *time.Time `json:"until,omitempty"`
-	Chosen        bool       `json:"chosen"`
-	Score         float64    `json:"score"`
-	Window        string     `json:"window,omitempty"` // the binding window's label
-	UsedPercent   *float64   `json:"usedPercent,omitempty"`
-	ResetAt       *time.Time `json:"resetAt,omitempty"`
-	Health        int        `json:"health"`
-	IdleSeconds   *int64     `json:"idleSeconds,omitempty"`
-	Running       int        `json:"running"`
-	WhyNot        string     `json:"whyNot,omitempty"`
-	Models        []string   `json:"notFor,omitempty"` // models it may not serve now
+	ID          string     `json:"id"`
+	Label       string     `json:"label"`
+	State       string     `json:"state"`
+	Until       *time.Time `json:"until,omitempty"`
+	Chosen      bool       `json:"chosen"`
+	Score       float64    `json:"score"`
+	Window      string     `json:"window,omitempty"` // the binding window's label
+	UsedPercent *float64   `json:"usedPercent,omitempty"`
+	ResetAt     *time.Time `json:"resetAt,omitempty"`
+	Health      int        `json:"health"`
+	IdleSeconds *int64     `json:"idleSeconds,omitempty"`
+	Running     int        `json:"running"`
+	WhyNot      string     `json:"whyNot,omitempty"`
+	Models      []string   `json:"notFor,omitempty"` // models it may not serve now
 }
