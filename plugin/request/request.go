@@ -42,15 +42,16 @@ type Options struct {
 	Mode      Mode
 	Catalogue Catalogue
 	// Untouched is for a host that sends what its own backend takes (codex):
-	// no edit is made but those that the fields below ask for.
+	// no edit is made but for Model, DropReasoning and Dropped.
 	Untouched bool
 	// Model replaces the body's model when not "" (modelFallback).
 	Model string
 	// Instructions are the Codex instructions for the model: used when
 	// Body.NeedsInstructions says so, and in ModeCodex.
 	Instructions string
-	// DropReasoning drops every reasoning item and compaction blob with
-	// encrypted content (after invalid_encrypted_content).
+	// DropReasoning drops every reasoning item, and every other item with
+	// encrypted content, such as a compaction blob (after
+	// invalid_encrypted_content).
 	DropReasoning bool
 	// Dropped reports whether the item with this content hash was dropped
 	// earlier in the session; such items are dropped again. Nil: none.
@@ -59,11 +60,12 @@ type Options struct {
 
 // Result is a transformed body.
 type Result struct {
-	Edits []Edit
+	Edits []Edit // never nil
 	// Model is the slug that is sent.
 	Model string
-	// Collapse is true when the caller did not ask to stream: the answer must
-	// be collapsed into one JSON.
+	// Collapse is true when the caller did not ask to stream: the answer, which
+	// the backend only gives as a stream, must be collapsed into one JSON. It
+	// is false for Untouched: there the answer comes as it was asked for.
 	Collapse bool
 	// Headers must be sent as well (lite).
 	Headers []Header

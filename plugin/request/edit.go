@@ -1,0 +1,91 @@
+package request
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// MarshalJSON gives the wire's [start, delete, "text"]. Text is valid UTF-8, so
+// that what is decoded is what Apply would write.
+func (e Edit) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "[%d,%d,%s]", e.Start, e.Delete, quote(e.Text)), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes and nothing else.
+func (e *Edit) UnmarshalJSON(data []byte) error {
+	var parts []json.RawMessage
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return err
+	}
+	if len(parts) != 3 {
+		return fmt.Errorf("an edit has 3 parts, this has %d", len(parts))
+	}
+	var read Edit
+	for i, to := range []any{&read.Start, &read.Delete, &read.Text} {
+		if err := json.Unmarshal(parts[i], to); err != nil {
+			return fmt.Errorf("part %d of an edit: %w", i+1, err)
+		}
+	}
+	*e = read
+	return nil
+}
+
+// Apply makes a Result's edits. Without edits it returns body itself.
+func Apply(body []byte, edits []Edit) []byte {
+	if len(edits) == 0 {
+		return body
+	}
+	size := len(body)
+	for _, e := range edits {
+		size += len(e.Text) - e.Delete
+	}
+	out := make([]byte, 0, size)
+	at := 0
+	for _, e := range edits {
+		out = append(out, body[at:e.Start]...)
+		out = append(out, e.Text...)
+		at = e.Start + e.Delete
+	}
+	return append(out, body[at:]...)
+}
+
+// editList gathers edits in ascending order. Edits that touch become one, so
+// that the start of each lies past the end of the one before.
+type editList struct {
+	list []Edit
+	room int // edits to make place for when the first one comes
+}
+
+func (l *editList) replace(at span, text string) {
+	start, end := int(at.start), int(at.end)
+	if n := len(l.list); n > 0 && l.list[n-1].Start+l.list[n-1].Delete == start {
+		l.list[n-1].Delete += end - start
+		l.list[n-1].Text += text
+		return
+	}
+	if l.list == nil {
+		l.list = make([]Edit, 0, l.room)
+	}
+	l.list = append(l.list, Edit{Start: start, Delete: end - start, Text: text})
+}
+
+func (l *editList) insert(at int32, text string) { l.replace(span{at, at}, text) }
+func (l *editList) delete(at span)               { l.replace(at, "") }
+
+// quote is s as a JSON string. `<`, `>` and `&` stay as they are; bytes that are
+// no UTF-8 become U+FFFD.
+func quote(s string) string {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic(err) // unreachable: a string always encodes
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// copied is a piece of the body for use in an edit's text. What is no UTF-8
+// becomes U+FFFD, as every reader of JSON would read it.
+func copied(piece []byte) string { return strings.ToValidUTF8(string(piece), "\uFFFD") }
