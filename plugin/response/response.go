@@ -74,8 +74,12 @@ type Tail struct {
 	// response.incomplete, response.failed, error), "" when the stream was cut.
 	Terminal string
 	Usage    *Usage
-	// Failure is set when the terminal event is a failure.
+	// Failure is set when the stream ended in a failure.
 	Failure *Outcome
+	// Windows and Plan are what rate limit events in the tail told, nil and ""
+	// when there were none.
+	Windows []Window
+	Plan    string
 }
 
 // Collapsed is a whole stream as one JSON answer.
