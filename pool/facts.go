@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Names of the account-wide windows; any other name is a named limit
 // (FACTS-upstream 5).
@@ -19,6 +22,14 @@ type Window struct {
 	WindowMinutes int       `json:"windowMinutes"`
 	ResetAt       time.Time `json:"resetAt,omitzero"`
 	ObservedAt    time.Time `json:"observedAt"`
+}
+
+// Exhausted is at least 100 %, not 99.6 %; a disabled window never is
+// (FACTS-upstream 5). Whether it still blocks is a question of ResetAt.
+func (w *Window) Exhausted() bool { return w.WindowMinutes > 0 && w.UsedPercent >= 100 }
+
+func accountWide(window string) bool {
+	return window == WindowPrimary || window == WindowSecondary
 }
 
 // BlockKind says what kind of refusal a block comes from, and so what may end
@@ -40,85 +51,163 @@ type Block struct {
 	Window    string    `json:"window,omitempty"`
 	Model     string    `json:"model,omitempty"`
 	Until     time.Time `json:"until"`
-	LearnedAt time.Time `json:"learnedAt"` // when the refused call was sent
+	LearnedAt time.Time `json:"learnedAt"` // when the refusal was received; Apply sets it
 	Reason    string    `json:"reason"`    // our words
 }
 
-// Event is one thing learned about one account. Exactly the fields that were
-// learned are set; At is when the call it came from was sent.
-type Event struct {
-	Account string
-	At      time.Time
-	Windows []Window
-	Block   *Block
-	Success bool // an answer was delivered: health up, last used
-	Failure bool // the account itself refused: health down
-	Plan    string
+// Facts is what is remembered of one account, as quota-cache.json keeps it. The
+// zero value knows nothing and means full health. The slices are never changed
+// in place, so a copy may be kept and read without a lock.
+//
+// Nothing is ever taken out of Blocks because it was lifted: what lifts a block
+// is a newer observation of its window, which stays beside it (see blockEnd).
+// So two processes that learned different things agree after Merge, in
+// whatever order they write.
+type Facts struct {
+	Windows []Window  `json:"windows,omitempty"` // one per name, by name
+	Blocks  []Block   `json:"blocks,omitempty"`
+	Plan    string    `json:"plan,omitempty"`
+	PlanAt  time.Time `json:"planAt,omitzero"`
+
+	LastUsed    time.Time `json:"lastUsed,omitzero"`
+	LastProbe   time.Time `json:"lastProbe,omitzero"`
+	LastFailure time.Time `json:"lastFailure,omitzero"`
+	LastReason  string    `json:"lastReason,omitempty"` // of LastFailure, our words
+
+	Strain   float64   `json:"strain,omitempty"` // health lost by failures, 0–100, as of StrainAt
+	StrainAt time.Time `json:"strainAt,omitzero"`
 }
 
-// StateName is a word of DESIGN 5.
-type StateName string
-
-const (
-	StateReady      StateName = "ready"
-	StateLimited    StateName = "limited"
-	StateCooling    StateName = "cooling"
-	StateNeedsLogin StateName = "needs_login"
-	StateSuspended  StateName = "suspended"
-	StateDisabled   StateName = "disabled"
-)
-
-// State is derived from an account's record and facts, never stored. Until is
-// zero where no time is known; Window is set with limited.
-type State struct {
-	Name   StateName
-	Until  time.Time
-	Window string
-	Reason string
+// window gives the last observation of one window, nil when there is none.
+func (f *Facts) window(name string) *Window {
+	for i := range f.Windows {
+		if f.Windows[i].Name == name {
+			return &f.Windows[i]
+		}
+	}
+	return nil
 }
 
-// Rotation is the setting of the same name.
-type Rotation string
-
-const (
-	RotationDrain      Rotation = "drain"
-	RotationSpread     Rotation = "spread"
-	RotationRoundRobin Rotation = "round-robin"
-)
-
-// Query asks for an account. Only, when not nil, restricts the choice to these
-// account ids (accountsForModel). Skip holds ids that this call must not use
-// again.
-type Query struct {
-	Session  string
-	Model    string
-	Rotation Rotation
-	Only     map[string]bool
-	Skip     map[string]bool
+// Binding is the longest enabled account-wide window with a known reset, the
+// one whose quota expires with it; nil when none is known. A passed reset is no
+// longer known: that window has begun anew.
+func (f *Facts) Binding(now time.Time) *Window {
+	var longest *Window
+	minutes := 0
+	for i := range f.Windows {
+		w := &f.Windows[i]
+		if w.WindowMinutes > minutes && w.ResetAt.After(now) && accountWide(w.Name) {
+			longest, minutes = w, w.WindowMinutes
+		}
+	}
+	return longest
 }
 
-// Choice is the answer to a Query. Account is "" when none is ready: then
-// Soonest is when one will be (zero: no time is known), and Pinned says that
-// only the pin stands in the way. Reason is for people.
-type Choice struct {
-	Account string
-	Reason  string
-	Pinned  bool
-	Soonest time.Time
-	Bound   bool // the session was bound to it already
+// Merge joins two views of one account: per window the later observation, every
+// block that none outlasts, the later of each time. The result does not depend
+// on the order, and merging the same again changes nothing.
+func (f Facts) Merge(g Facts) Facts {
+	f.Windows = mergeWindows(f.Windows, g.Windows)
+	f.Blocks = mergeBlocks(f.Blocks, g.Blocks)
+	if newer(g.PlanAt, f.PlanAt, g.Plan > f.Plan) {
+		f.Plan, f.PlanAt = g.Plan, g.PlanAt
+	}
+	if newer(g.LastFailure, f.LastFailure, g.LastReason > f.LastReason) {
+		f.LastFailure, f.LastReason = g.LastFailure, g.LastReason
+	}
+	if newer(g.StrainAt, f.StrainAt, g.Strain > f.Strain) {
+		f.Strain, f.StrainAt = g.Strain, g.StrainAt
+	}
+	f.LastUsed = latest(f.LastUsed, g.LastUsed)
+	f.LastProbe = latest(f.LastProbe, g.LastProbe)
+	return f
 }
 
-// Candidate is one account's line in an explanation.
-type Candidate struct {
-	Account   string
-	State     State
-	Chosen    bool
-	Score     float64
-	Binding   *Window // the binding window
-	Health    float64 // 0–100
-	IdleFor   time.Duration
-	Running   int // sessions using it now
-	WhyNot    string
-	Preferred bool
-	Pinned    bool
+// newer reports whether the fact of time a replaces that of time b; tie decides
+// between facts of the same time, so that every process decides alike.
+func newer(a, b time.Time, tie bool) bool {
+	return a.After(b) || tie && a.Equal(b)
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func mergeWindows(a, b []Window) []Window {
+	if len(b) == 0 {
+		return a
+	}
+	out := slices.Clone(a)
+	for _, w := range b {
+		i, found := slices.BinarySearchFunc(out, w.Name, func(x Window, name string) int {
+			switch {
+			case x.Name < name:
+				return -1
+			case x.Name > name:
+				return 1
+			}
+			return 0
+		})
+		switch {
+		case !found:
+			out = slices.Insert(out, i, w)
+		case w.replaces(&out[i]):
+			out[i] = w
+		}
+	}
+	return out
+}
+
+// replaces reports whether w is the better observation of its window: the later
+// one, and of two from one call the one that saw more used.
+func (w *Window) replaces(old *Window) bool {
+	if !w.ObservedAt.Equal(old.ObservedAt) {
+		return w.ObservedAt.After(old.ObservedAt)
+	}
+	if w.UsedPercent != old.UsedPercent {
+		return w.UsedPercent > old.UsedPercent
+	}
+	if !w.ResetAt.Equal(old.ResetAt) {
+		return w.ResetAt.After(old.ResetAt)
+	}
+	return w.WindowMinutes > old.WindowMinutes
+}
+
+// mergeBlocks keeps of each kind, window and model what no other block covers:
+// usually the one that ends last. A quota block that ends earlier but was
+// learned later stays too, since evidence may lift the one and not the other.
+func mergeBlocks(a, b []Block) []Block {
+	if len(b) == 0 {
+		return a
+	}
+	out := slices.Clone(a)
+	for _, x := range b {
+		if slices.ContainsFunc(out, func(o Block) bool { return o.covers(&x) }) {
+			continue
+		}
+		out = slices.DeleteFunc(out, func(o Block) bool { return x.covers(&o) })
+		out = append(out, x)
+	}
+	slices.SortFunc(out, compareBlocks)
+	return out
+}
+
+// covers reports whether b holds wherever x does, now and after any evidence.
+func (b *Block) covers(x *Block) bool {
+	if b.Kind != x.Kind || b.Window != x.Window || b.Model != x.Model || b.Until.Before(x.Until) {
+		return false
+	}
+	if b.Kind == BlockQuota && b.LearnedAt.Before(x.LearnedAt) {
+		return false
+	}
+	if !b.Until.Equal(x.Until) {
+		return true
+	}
+	if !b.LearnedAt.Equal(x.LearnedAt) {
+		return b.LearnedAt.After(x.LearnedAt)
+	}
+	return b.Reason >= x.Reason
 }

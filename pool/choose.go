@@ -1,0 +1,266 @@
+package pool
+
+import (
+	"math"
+	"time"
+)
+
+// Rotation is the setting of the same name.
+type Rotation string
+
+const (
+	RotationDrain      Rotation = "drain"
+	RotationSpread     Rotation = "spread"
+	RotationRoundRobin Rotation = "round-robin"
+)
+
+// Query asks for an account. Only, when not nil, restricts the choice to these
+// account ids (accountsForModel). Skip holds ids that this call must not use
+// again.
+type Query struct {
+	Session  string
+	Model    string
+	Rotation Rotation // "" is drain
+	Only     map[string]bool
+	Skip     map[string]bool
+}
+
+func (q *Query) allows(id string) bool {
+	return (q.Only == nil || q.Only[id]) && !q.Skip[id]
+}
+
+// Choice is the answer to a Query. Account is "" when none is ready: then
+// Soonest is when one will be (zero: no time is known), Pinned says that the
+// pinned account is what cannot serve, and NotServed that waiting does not
+// help: every account in service lacks the entitlement or is left out by Only.
+// Reason is for people.
+type Choice struct {
+	Account   string
+	Reason    string
+	Pinned    bool
+	NotServed bool
+	Soonest   time.Time
+	Bound     bool // the session was bound to it already
+}
+
+// The reasons of a choice.
+const (
+	becausePinned    = "it is pinned"
+	becauseBound     = "this session is bound to it"
+	becauseHome      = "the session is back at its own account"
+	becauseGuest     = "the session is its guest while its own account cannot serve"
+	becausePreferred = "chosen with switch"
+	becauseDrain     = "its quota expires first"
+	becauseUnknown   = "no quota is known yet, so the order of the list decides"
+	becauseSpread    = "best score of remaining quota, health and idle time"
+	becauseTurn      = "its turn"
+
+	becauseNobody    = "no account is enabled and logged in"
+	becauseNotServed = "no account may serve this model"
+	becauseBlocked   = "every account that may serve is blocked"
+	becauseTried     = "every account that is ready was tried in this call"
+)
+
+// Choose answers a query from the accounts, in the person's order, and what is
+// known of them. It changes nothing; Book.Bind notes that the choice was used.
+func Choose(accounts []Account, book *Book, q Query, now time.Time) Choice {
+	for i := range accounts {
+		if accounts[i].Pinned {
+			return choosePinned(&accounts[i], book, &q, now)
+		}
+	}
+	if s := book.session(q.Session, now); s != nil {
+		if c, ok := stay(accounts, book, s, &q, now); ok {
+			return c
+		}
+	}
+	if i, reason := pick(accounts, book, &q, now); i >= 0 {
+		return Choice{Account: accounts[i].ID, Reason: reason}
+	}
+	return refuse(accounts, book, &q, now)
+}
+
+// choosePinned: a pin is never bypassed, not by a bound session either.
+func choosePinned(a *Account, book *Book, q *Query, now time.Time) Choice {
+	if ready(a, book.facts(a.ID), q, now) {
+		s := book.session(q.Session, now)
+		return Choice{Account: a.ID, Reason: becausePinned, Bound: s != nil && s.Account == a.ID}
+	}
+	c := refuse([]Account{*a}, book, q, now)
+	c.Pinned = true
+	return c
+}
+
+// stay keeps a session at its home, or else at its guest account.
+func stay(accounts []Account, book *Book, s *session, q *Query, now time.Time) (Choice, bool) {
+	if a := find(accounts, s.Home); a != nil && ready(a, book.facts(a.ID), q, now) {
+		if s.Account != s.Home {
+			return Choice{Account: a.ID, Reason: becauseHome, Bound: true}, true
+		}
+		return Choice{Account: a.ID, Reason: becauseBound, Bound: true}, true
+	}
+	if s.Account != s.Home {
+		if a := find(accounts, s.Account); a != nil && ready(a, book.facts(a.ID), q, now) {
+			return Choice{Account: a.ID, Reason: becauseGuest, Bound: true}, true
+		}
+	}
+	return Choice{}, false
+}
+
+func find(accounts []Account, id string) *Account {
+	for i := range accounts {
+		if accounts[i].ID == id {
+			return &accounts[i]
+		}
+	}
+	return nil
+}
+
+// ready reports whether an account may take this call now: its StateOf is
+// ready, without building it.
+func ready(a *Account, f *Facts, q *Query, now time.Time) bool {
+	if a.service() != StateReady || !q.allows(a.ID) {
+		return false
+	}
+	if f == nil {
+		return true
+	}
+	var h hold
+	h.collect(f, q.Model, now)
+	return h.until.IsZero()
+}
+
+// pick gives the position of the account for a session that has none, and why;
+// −1 when no account is ready.
+func pick(accounts []Account, book *Book, q *Query, now time.Time) (int, string) {
+	best, least := -1, rank{}
+	last := -1 // position of the account that had the last turn
+	if q.Rotation == RotationRoundRobin {
+		for i := range accounts {
+			if accounts[i].ID == book.turn.Account {
+				last = i
+			}
+		}
+	}
+	for i := range accounts {
+		a := &accounts[i]
+		e := book.accounts[a.ID]
+		if !ready(a, e.known(), q, now) {
+			continue
+		}
+		if a.Preferred {
+			return i, becausePreferred
+		}
+		var r rank
+		switch q.Rotation {
+		case RotationSpread:
+			r.first = -e.score(now)
+		case RotationRoundRobin:
+			r.first = float64((i - last - 1 + len(accounts)) % len(accounts))
+		default:
+			r = drainRank(e.known(), now)
+		}
+		if best < 0 || r.before(least) {
+			best, least = i, r
+		}
+	}
+	switch {
+	case q.Rotation == RotationSpread:
+		return best, becauseSpread
+	case q.Rotation == RotationRoundRobin:
+		return best, becauseTurn
+	case math.IsInf(least.first, 1):
+		return best, becauseUnknown
+	}
+	return best, becauseDrain
+}
+
+// rank orders ready accounts: lower comes first, equal ones in list order.
+type rank struct{ first, second float64 }
+
+func (r rank) before(s rank) bool {
+	return r.first < s.first || r.first == s.first && r.second < s.second
+}
+
+// drainRank: the binding window that resets soonest, to the second, then the
+// one with least left; unknown is last.
+func drainRank(f *Facts, now time.Time) rank {
+	if f != nil {
+		if w := f.Binding(now); w != nil {
+			return rank{float64(w.ResetAt.Unix()), 100 - w.UsedPercent}
+		}
+	}
+	return rank{first: math.Inf(1)}
+}
+
+// The shares of spread's score, and what a session that runs on an account now
+// takes from it: enough that equal accounts get one each before any gets two.
+const (
+	shareQuota     = 0.5
+	shareHealth    = 0.25
+	shareIdle      = 0.25
+	costPerSession = 25
+	fullyIdle      = time.Hour
+)
+
+// score is spread's number for an account: 100 at most, less with every
+// session that runs on it.
+func (r *entry) score(now time.Time) float64 {
+	if r == nil {
+		return 100 * (shareHealth + shareIdle)
+	}
+	idle := 1.0
+	if !r.LastUsed.IsZero() {
+		idle = min(float64(max(now.Sub(r.LastUsed), 0))/float64(fullyIdle), 1)
+	}
+	return shareQuota*r.remaining(now) + shareHealth*r.HealthAt(now) + shareIdle*100*idle -
+		costPerSession*float64(r.running.at(now))
+}
+
+// remaining is the percentage left in the binding window; after a passed reset
+// all of it, and 0 when nothing is known, since unknown ranks last.
+func (f *Facts) remaining(now time.Time) float64 {
+	if w := f.Binding(now); w != nil {
+		return min(max(100-w.UsedPercent, 0), 100)
+	}
+	for i := range f.Windows {
+		if w := &f.Windows[i]; accountWide(w.Name) && w.WindowMinutes > 0 && !w.ResetAt.IsZero() {
+			return 100
+		}
+	}
+	return 0
+}
+
+// refuse says why there is no account, and when there will be one: the soonest
+// over the accounts that could serve of the latest end over each one's blocks.
+func refuse(accounts []Account, book *Book, q *Query, now time.Time) Choice {
+	c := Choice{Reason: becauseNobody}
+	inService, may := false, false
+	for i := range accounts {
+		a := &accounts[i]
+		if a.service() != StateReady {
+			continue
+		}
+		inService = true
+		var h hold
+		if f := book.facts(a.ID); f != nil {
+			h.collect(f, q.Model, now)
+		}
+		if h.notFor || q.Only != nil && !q.Only[a.ID] {
+			continue
+		}
+		may = true
+		if !h.until.IsZero() && (c.Soonest.IsZero() || h.until.Before(c.Soonest)) {
+			c.Soonest = h.until
+		}
+	}
+	switch {
+	case !c.Soonest.IsZero():
+		c.Reason = becauseBlocked
+	case may:
+		c.Reason = becauseTried
+	case inService:
+		c.Reason, c.NotServed = becauseNotServed, true
+	}
+	return c
+}

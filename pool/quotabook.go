@@ -1,0 +1,148 @@
+package pool
+
+import "time"
+
+// Book is what is known of all accounts, in memory: facts, sessions and whose
+// turn it is. It is not safe for concurrent use; BookFile is. The zero value is
+// not ready: use NewBook.
+type Book struct {
+	accounts map[string]*entry
+	sessions map[string]*session
+	turn     turn
+	// Changes are counted, and what changed remembers its number, so that what
+	// the file does not hold yet is told from what another process removed.
+	changes uint64
+	saved   uint64
+}
+
+type entry struct {
+	Facts
+	running activity
+	change  uint64
+}
+
+// turn is round-robin's cursor: the account that the last new session got.
+type turn struct {
+	Account string    `json:"account,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+}
+
+// NewBook knows nothing.
+func NewBook() *Book {
+	return &Book{accounts: map[string]*entry{}, sessions: map[string]*session{}}
+}
+
+// facts gives an account's facts for reading, nil when there are none.
+func (b *Book) facts(id string) *Facts {
+	return b.accounts[id].known()
+}
+
+func (r *entry) known() *Facts {
+	if r == nil {
+		return nil
+	}
+	return &r.Facts
+}
+
+func (b *Book) entry(id string) *entry {
+	r := b.accounts[id]
+	if r == nil {
+		r = &entry{}
+		b.accounts[id] = r
+	}
+	return r
+}
+
+func (b *Book) changed() uint64 {
+	b.changes++
+	return b.changes
+}
+
+// Learn applies an event that was received at now.
+func (b *Book) Learn(e Event, now time.Time) {
+	r := b.entry(e.Account)
+	r.Facts = r.Apply(e, now)
+	r.change = b.changed()
+}
+
+// forget drops an account's facts and the sessions that live there; a guest's
+// home is where it is now.
+func (b *Book) forget(account string) {
+	delete(b.accounts, account)
+	for id, s := range b.sessions {
+		switch account {
+		case s.Account:
+			delete(b.sessions, id)
+		case s.Home:
+			b.sessions[id] = &session{Account: s.Account, Home: s.Account, UsedAt: s.UsedAt, change: b.changed()}
+		}
+	}
+	b.changed()
+}
+
+// snapshot copies the book for the file. The copy shares the facts' slices,
+// which are never changed in place.
+func (b *Book) snapshot() bookFormat {
+	file := bookFormat{
+		Version:  bookVersion,
+		Accounts: make(map[string]Facts, len(b.accounts)),
+		Sessions: make(map[string]session, len(b.sessions)),
+		Turn:     b.turn,
+	}
+	for id, r := range b.accounts {
+		file.Accounts[id] = r.Facts
+	}
+	for id, s := range b.sessions {
+		file.Sessions[id] = *s
+	}
+	return file
+}
+
+// absorb merges what the file holds. What it no longer holds, and the book has
+// not changed since it was saved, was removed by another process: it goes.
+// Accounts of which skip is true are removed here and not yet there.
+func (b *Book) absorb(file bookFormat, skip map[string]bool, now time.Time) {
+	for id, f := range file.Accounts {
+		if !skip[id] {
+			r := b.entry(id)
+			r.Facts = r.Merge(f.fromDisk(now))
+		}
+	}
+	for id, r := range b.accounts {
+		if _, kept := file.Accounts[id]; !kept && r.change <= b.saved {
+			delete(b.accounts, id)
+		}
+		r.running = activity{}
+	}
+	for id, s := range file.Sessions {
+		if s.UsedAt.After(now.Add(clockSkew)) {
+			s.UsedAt = now // written by a clock that was wrong
+		}
+		mine := b.sessions[id]
+		if s.Account == "" || skip[s.Account] || mine != nil && !newer(s.UsedAt, mine.UsedAt, s.Account > mine.Account) {
+			continue
+		}
+		s.change = 0
+		b.sessions[id] = &s
+	}
+	for id, s := range b.sessions {
+		if _, kept := file.Sessions[id]; !kept && s.change <= b.saved {
+			delete(b.sessions, id)
+			continue
+		}
+		b.entry(s.Account).running.move(s.UsedAt, 1)
+	}
+	if newer(file.Turn.At, b.turn.At, file.Turn.Account > b.turn.Account) && !file.Turn.At.After(now.Add(clockSkew)) {
+		b.turn = file.Turn
+	}
+}
+
+// unsaved marks everything as missing in the file, which is gone.
+func (b *Book) unsaved() {
+	for _, r := range b.accounts {
+		r.change = b.changed()
+	}
+	for _, s := range b.sessions {
+		s.change = b.changed()
+	}
+}
