@@ -150,10 +150,10 @@ func limitWith(status int, windows ...Window) striker {
 }
 
 // streamLimit spends the weekly window and lets the stream fail with it, at the
-// event that from gives.
+// event that from gives. The headers, sent before, do not know it yet.
 func streamLimit(from func([]event) int) striker {
 	return func(x *exchange, f *Fault, next func() answer) answer {
-		a := next()
+		a := x.quotaHeaders(next())
 		x.spend(f, weekly)
 		e, _ := x.limit()
 		a.events = failing(a.events, from(a.events), streamError{

@@ -47,6 +47,7 @@ const (
 	headerResidency  = "X-Openai-Internal-Codex-Residency"
 	headerAccount    = "Chatgpt-Account-Id"
 	headerTurnState  = "X-Codex-Turn-State"
+	headerPlan       = "X-Codex-Plan-Type"
 )
 
 func (q *modelRequest) wantsReasoning() bool {

@@ -100,13 +100,17 @@ func (seat *Seat) charge(model string) {
 	}
 }
 
-// quotaHeaders are on every answer of the backend to a known seat.
+// quotaHeaders are on every answer of the backend to a known seat. What a fault
+// has told already stays.
 func (x *exchange) quotaHeaders(a answer) answer {
+	if a.header[headerPlan] != "" {
+		return a
+	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	x.seat.renew()
 	now := x.s.opts.Now()
-	a = a.with("X-Codex-Plan-Type", x.seat.Plan)
+	a = a.with(headerPlan, x.seat.Plan)
 	for _, w := range x.seat.Windows {
 		prefix := "X-Codex-" + w.Name + "-"
 		if w.Name != Primary && w.Name != Secondary {
