@@ -27,11 +27,15 @@ type Account struct {
 	Residency     string
 	Refresh       logging.Secret
 	Access        logging.Secret
-	ExpiresAt     time.Time // of Access
+	ExpiresAt     time.Time // of Access; zero when unknown, which counts as expired
 	RefreshedAt   time.Time // when Access was received
 	AddedAt       time.Time
 	Source        string // browser, device, paste, import:…, migrated
 	Flag          *Flag  // not nil: the seat lives in the flagged file
+
+	// Problem says why the stored access token cannot be used as it is, ""
+	// when it can. It is found at load and never stored.
+	Problem string
 
 	extra map[string]json.RawMessage // unknown fields, kept across rewrites
 }

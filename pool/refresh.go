@@ -1,0 +1,363 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"codex-rota/auth"
+	"codex-rota/logging"
+)
+
+const (
+	exchangeLimit = 30 * time.Second // one request to the issuer
+	firstBackoff  = 5 * time.Second
+	lastBackoff   = 5 * time.Minute
+	rewritePause  = 500 * time.Millisecond // between tries to write an answer
+)
+
+// renewal is one run of the refresh protocol of DESIGN 5 for one account.
+type renewal struct {
+	s         *Store
+	id        string
+	seen      logging.Secret // the access token the caller found stored
+	rejected  logging.Secret // the one upstream refused, if that is why
+	adoptOnly bool
+	wait      time.Duration // for the account's lock
+
+	land func(Token, error) // gives the waiting callers their result, once
+}
+
+// underLock is the protocol: lock, adopt what others did, write the intent,
+// send exactly one request, keep the answer. The lock outlives this function's
+// result only while an answer is nowhere on disk.
+func (r *renewal) underLock(ctx context.Context) (Token, error) {
+	s := r.s
+	unlock, err := s.lockAccount(ctx, r.id, r.wait)
+	if err != nil {
+		return Token{}, err
+	}
+	defer unlock()
+	s.fault("locked")
+
+	left, err := s.readIntent(r.id)
+	if err != nil {
+		return Token{}, err
+	}
+	if left != nil && left.Answer != nil {
+		if token, err, ok := r.commitLeft(ctx, left); ok {
+			return token, err
+		}
+		left = nil
+	}
+	a, err := r.reread()
+	if err != nil {
+		return Token{}, err
+	}
+	crashed := left != nil && left.Failures == 0 && (left.Sent == "" || left.Sent == a.Refresh.Hash())
+	if left != nil && !crashed && left.Sent != a.Refresh.Hash() {
+		if err := s.clearIntent(r.id); err != nil { // about a token that is stored no more
+			return Token{}, &UnwritableError{s.accountFile(r.id, ".intent"), err}
+		}
+		left = nil
+	}
+	if r.adoptable(a) && (!crashed || r.adoptOnly) {
+		return a.token(!a.Access.Equal(r.seen)), nil
+	}
+	if r.adoptOnly {
+		return Token{}, ErrNothingToAdopt
+	}
+	if err := r.presentable(ctx, a); err != nil {
+		return Token{}, err
+	}
+	next := intent{Sent: a.Refresh.Hash(), At: s.now()}
+	if left != nil {
+		if left.RetryAt.After(s.now()) {
+			return Token{}, r.backOff(left.RetryAt, errors.New("the last attempt failed a moment ago"))
+		}
+		next.Failures = left.Failures
+	}
+	return r.exchange(ctx, a, next)
+}
+
+// reread gives the account as it is on disk now, without trusting a stamp: what
+// is decided on it cannot be undone.
+func (r *renewal) reread() (*Account, error) {
+	p := r.s.reload()
+	if p.err != nil {
+		return nil, p.err
+	}
+	a, ok := p.byID(r.id)
+	switch {
+	case !ok:
+		return nil, ErrNoAccount
+	case a.Flag != nil:
+		return nil, refusedBy(a)
+	}
+	return a, nil
+}
+
+// adoptable reports whether the stored token makes an exchange needless: it is
+// another one than the caller's (by what it is, not by its expiry, unless that
+// has plainly passed), or it is good for a while.
+func (r *renewal) adoptable(a *Account) bool {
+	if !r.rejected.IsZero() {
+		return !a.Access.IsZero() && !a.Access.Equal(r.rejected)
+	}
+	return r.s.fresh(a) || !a.Access.Equal(r.seen) && r.s.valid(a)
+}
+
+// presentable checks the refresh token that is about to be sent: one that is
+// missing, or known to be used up, costs the account its place instead of
+// being presented.
+func (r *renewal) presentable(ctx context.Context, a *Account) error {
+	reason := ""
+	if a.Refresh.IsZero() {
+		reason = "no refresh token is stored for it"
+	}
+	spent, err := r.s.consumed.has(a.Refresh)
+	switch {
+	case err != nil:
+		return &UnreadableError{Path: r.s.consumed.path, Err: err}
+	case spent:
+		reason = "its stored refresh token was used up before"
+	case reason == "":
+		return nil
+	}
+	if err := r.s.refuse(ctx, a, &RefusedError{Reason: reason}); err != nil {
+		return err
+	}
+	return r.backOff(r.s.now().Add(firstBackoff), errors.New("another login was stored meanwhile"))
+}
+
+// exchange sends the token once and deals with each kind of answer.
+func (r *renewal) exchange(ctx context.Context, a *Account, next intent) (Token, error) {
+	s := r.s
+	if err := s.writeIntent(r.id, next); err != nil {
+		return Token{}, err // no intent, no request
+	}
+	s.fault("intent written")
+	limited, cancel := context.WithTimeout(ctx, exchangeLimit)
+	defer cancel()
+	tokens, err := s.refresh(limited, a.Refresh)
+	s.fault("answered")
+	if err == nil && tokens.Access.IsZero() && tokens.Refresh.IsZero() {
+		err = errors.New("the answer held no token")
+	}
+	if err == nil {
+		s.backoffs.Delete(r.id)
+		return r.keep(ctx, next.Sent, s.answerOf(a, tokens))
+	}
+	var refusal *auth.RefreshError
+	if errors.As(err, &refusal) && (refusal.Final() || refusal.Revoked()) {
+		return r.refused(ctx, a, refusal)
+	}
+	return Token{}, r.postpone(next, err)
+}
+
+// answerOf completes an answer with what its tokens say.
+func (s *Store) answerOf(a *Account, tokens auth.Tokens) answer {
+	got := answer{Refresh: tokens.Refresh, Access: tokens.Access, ExpiresAt: tokens.ExpiresAt, ReceivedAt: s.now()}
+	if got.Refresh.IsZero() {
+		got.Refresh = a.Refresh // "as before" (FACTS-upstream 1)
+	}
+	claims, err := s.claims(tokens.Access, tokens.ID)
+	if err != nil {
+		s.log.Warn("the new access token says nothing about its seat", "account", a.ID, "error", err)
+	}
+	got.Claims = claims
+	if got.ExpiresAt.IsZero() {
+		got.ExpiresAt = claims.ExpiresAt
+	}
+	return got
+}
+
+// keep makes an answer durable before anyone uses it: into the intent, then
+// into the accounts file. One of the two is enough to go on. While neither
+// can be written, callers are served from memory, and the lock is kept so that
+// nobody presents the old token again.
+func (r *renewal) keep(ctx context.Context, sent string, got answer) (Token, error) {
+	s := r.s
+	for waiting := false; ; waiting = true {
+		noted := s.writeAnswer(r.id, got)
+		s.fault("answer noted")
+		a, err := s.commit(ctx, r.id, sent, got)
+		if err == nil || noted == nil || errors.Is(err, ErrNoAccount) || isRefused(err) {
+			s.inMemory.Delete(r.id)
+			if err == nil {
+				return a.token(true), nil
+			}
+			return r.served(got, err)
+		}
+		if !waiting {
+			s.log.Error("a renewed token cannot be written; it is used from memory, and the write is tried again", "account", r.id, "error", err)
+			token, err := r.served(got, err)
+			if err == nil {
+				s.inMemory.Store(r.id, token)
+			}
+			r.land(token, err)
+		}
+		time.Sleep(rewritePause)
+	}
+}
+
+// served is the token of an answer that is not in the accounts file yet.
+func (r *renewal) served(got answer, err error) (Token, error) {
+	known := r.s.lastGood.Load()
+	if errors.Is(err, ErrNoAccount) || isRefused(err) || got.Access.IsZero() || known == nil {
+		return Token{}, err
+	}
+	a, ok := known.byID(r.id)
+	if !ok {
+		return Token{}, err
+	}
+	r.s.log.Warn("a renewed token is in its intent only", "account", r.id, "error", err)
+	held := *a
+	held.take(got)
+	return held.token(true), nil
+}
+
+func isRefused(err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused)
+}
+
+// commitLeft commits the answer that a process left which died, or could not
+// write, after noting it. ok is false when the protocol goes on from there.
+func (r *renewal) commitLeft(ctx context.Context, left *intent) (token Token, err error, ok bool) {
+	a, err := r.s.commit(ctx, r.id, left.Sent, *left.Answer)
+	if err == nil {
+		return Token{}, nil, false
+	}
+	if a == nil && !left.Answer.Access.Equal(r.rejected) {
+		token, err = r.served(*left.Answer, err)
+	}
+	return token, err, true
+}
+
+// commit writes an answer into the accounts file, if the account is there and
+// its refresh token is still the one that was sent; otherwise the answer is
+// dropped, because whoever stored another token knows better. The account as
+// stored afterwards is returned. The token that was sent joins the consumed
+// list, and only then is the intent cleared: a crash in between repeats this.
+func (s *Store) commit(ctx context.Context, id, sent string, got answer) (*Account, error) {
+	unlock, err := s.lockStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	p, err := s.changeLocked(backupToken, func(e *edits) error {
+		a := e.find(id)
+		if a == nil { // merged with its twin meanwhile
+			a = findRefresh(e.active, sent)
+		}
+		if a != nil && a.Refresh.Hash() == sent {
+			a.take(got)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.fault("committed")
+	if got.Refresh.Hash() != sent {
+		if err := s.consumed.add(sent); err != nil {
+			return nil, &UnwritableError{s.consumed.path, err}
+		}
+	}
+	s.fault("remembered")
+	if err := s.clearIntent(id); err != nil {
+		return nil, &UnwritableError{s.accountFile(id, ".intent"), err}
+	}
+	s.fault("cleared")
+	a, ok := p.byID(id)
+	if !ok {
+		// Its first refresh may have shown that it is the seat of another
+		// record: then that one holds the login now.
+		a = findRefresh(p.accounts, got.Refresh.Hash())
+	}
+	switch {
+	case a == nil:
+		return nil, ErrNoAccount
+	case a.Flag != nil:
+		return nil, refusedBy(a)
+	}
+	return a, nil
+}
+
+func findRefresh(accounts []Account, hash string) *Account {
+	for i := range accounts {
+		if hash != "" && accounts[i].Refresh.Hash() == hash {
+			return &accounts[i]
+		}
+	}
+	return nil
+}
+
+// take puts an answer into the record. A suspended seat keeps its refresh
+// token alive and has no access token.
+func (a *Account) take(got answer) {
+	a.Refresh = got.Refresh
+	a.setClaims(got.Claims)
+	if a.Flag != nil {
+		return
+	}
+	a.Access, a.ExpiresAt, a.RefreshedAt, a.Problem = got.Access, got.ExpiresAt, got.ReceivedAt, ""
+}
+
+// refused deals with a final refusal. It counts only if the refused token is
+// still the stored one; else the stored one is adopted.
+func (r *renewal) refused(ctx context.Context, a *Account, refusal *auth.RefreshError) (Token, error) {
+	verdict := &RefusedError{Reason: refusal.Error(), Code: refusal.Code, Revoked: refusal.Revoked()}
+	if err := r.s.refuse(ctx, a, verdict); err != nil {
+		return Token{}, err
+	}
+	stored, err := r.reread()
+	if err != nil {
+		return Token{}, err
+	}
+	return stored.token(true), nil
+}
+
+// refuse flags the account as needs_login, if the refresh token that a holds
+// is still the stored one, and returns the verdict; nil says that another
+// token is stored. The verdict holds even if it could not be written.
+func (s *Store) refuse(ctx context.Context, a *Account, verdict *RefusedError) error {
+	verdict.Account, verdict.Kind = a.ID, FlagNeedsLogin
+	flagged, err := s.flagIf(ctx, a.ID, Flag{Kind: FlagNeedsLogin, Reason: verdict.Reason}, func(stored *Account) bool {
+		return stored.Refresh.Equal(a.Refresh)
+	})
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		s.log.Error("a refusal could not be written", "account", a.ID, "error", err)
+		return verdict
+	}
+	if err := s.clearIntent(a.ID); err != nil {
+		s.log.Warn("an intent could not be cleared", "account", a.ID, "error", err)
+	}
+	if err == nil && !flagged {
+		return nil
+	}
+	return verdict
+}
+
+// postpone keeps the intent, so that the same token is sent again, and backs
+// off: 5 s, 10 s, … 5 min.
+func (r *renewal) postpone(in intent, cause error) error {
+	s := r.s
+	pause := lastBackoff
+	if in.Failures < 6 {
+		pause = min(firstBackoff<<in.Failures, lastBackoff)
+	}
+	in.Failures++
+	in.RetryAt = s.now().Add(pause)
+	if err := s.writeIntent(r.id, in); err != nil {
+		s.log.Warn("a back-off could not be noted for other processes", "account", r.id, "error", err)
+	}
+	return r.backOff(in.RetryAt, cause)
+}
+
+func (r *renewal) backOff(until time.Time, cause error) error {
+	e := &UnreachableError{Account: r.id, RetryAt: until, Err: cause}
+	r.s.backoffs.Store(r.id, e)
+	return e
+}

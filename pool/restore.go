@@ -1,0 +1,157 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Restored says what RestoreBackup did. NeedLogin holds the ids of seats whose
+// token in the backup had been used up since.
+type Restored struct {
+	Backup    string // "" when only the flagged file had to be mended
+	Damaged   []string
+	Accounts  int
+	NeedLogin []string
+}
+
+// ErrNothingToRestore: both files can be read, or there is no good backup.
+var ErrNothingToRestore = errors.New("there is nothing to restore")
+
+// RestoreBackup replaces an accounts file that cannot be read with the newest
+// good backup; what was there is kept among the backups. Answers that wait in
+// an intent are applied, and a seat whose backed-up token was used since comes
+// back as needs_login. A flagged file that cannot be read is set aside and
+// begun anew.
+func (s *Store) RestoreBackup(ctx context.Context) (Restored, error) {
+	unlock, err := s.lockStore(ctx)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer unlock()
+	broken := s.readFiles()
+	if broken.err == nil && broken.flaggedErr == nil {
+		return Restored{}, ErrNothingToRestore
+	}
+	var done Restored
+	before := &snapshot{active: broken.active, flagged: broken.flagged, stale: broken.flaggedErr != nil}
+	after := edits{active: broken.active.accounts, flagged: slices.Clone(broken.flagged.accounts)}
+	if broken.err != nil {
+		backup, path := s.newestGood()
+		if path == "" {
+			return Restored{}, errors.Join(ErrNothingToRestore, broken.err)
+		}
+		done.Backup = path
+		before.active = document{revision: s.newestRevision(), extra: backup.extra}
+		if broken.flaggedErr == nil {
+			// assemble stopped at the accounts file
+			var p snapshot
+			flagged := s.readFile(s.flaggedPath, &p.stamps[1], &p.flaggedErr)
+			s.assemble(&p, loadedFile{document: document{version: fileVersion}}, flagged)
+			before.flagged, after.flagged = p.flagged, slices.Clone(p.flagged.accounts)
+		}
+		s.derive(backup.accounts)
+		giveIDs(backup.accounts, map[string]bool{})
+		for _, a := range backup.accounts {
+			s.bringSeatBack(&after, a, &done)
+		}
+		done.Damaged = append(done.Damaged, s.setAside(s.accountsPath))
+	}
+	if broken.flaggedErr != nil {
+		done.Damaged = append(done.Damaged, s.setAside(s.flaggedPath))
+	}
+	if slices.Contains(done.Damaged, "") {
+		return Restored{}, &UnwritableError{s.backupDir, errors.New("what cannot be read could not be set aside")}
+	}
+	done.Accounts = len(after.active) + len(after.flagged)
+	flaggedChanged := before.stale || !sameAccounts(before.flagged.accounts, after.flagged)
+	err = s.writeLists(before, &after, backupChange, broken.err != nil, flaggedChanged)
+	s.reload()
+	return done, err
+}
+
+// bringSeatBack puts one seat of a backup into the list it belongs to now.
+func (s *Store) bringSeatBack(after *edits, a Account, done *Restored) {
+	a.Flag = nil
+	if i := findSeat(after.flagged, &a); i >= 0 {
+		f := &after.flagged[i]
+		if f.Refresh.Equal(a.Refresh) || f.Flag.RefusedHash == a.Refresh.Hash() {
+			return // flagged after the backup was made
+		}
+		after.flagged = slices.Delete(after.flagged, i, i+1)
+	}
+	in, err := s.readIntent(a.ID)
+	if err != nil {
+		s.log.Warn("an intent cannot be read", "account", a.ID, "error", err)
+	}
+	if in != nil && in.Answer != nil && in.Sent == a.Refresh.Hash() {
+		a.take(*in.Answer)
+	}
+	if s.spent(&a) {
+		done.NeedLogin = append(done.NeedLogin, a.ID)
+		a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: "its newest login was not in the backup", At: s.now(), RefusedHash: a.Refresh.Hash()}
+		a.dropTokens()
+		after.flagged = append(after.flagged, a)
+		return
+	}
+	after.active = append(after.active, a)
+}
+
+// setAside copies a file that cannot be read to the backups; "" when that
+// failed.
+func (s *Store) setAside(path string) string {
+	data, _, err := s.disk.read(path)
+	if err != nil {
+		s.log.Error("a damaged file could not be read to keep a copy", "path", path, "error", err)
+		return ""
+	}
+	copied := s.backUp(filepath.Base(path), s.newestRevision(), backupDamaged, data)
+	if _, err := s.disk.stat(copied); err != nil {
+		return ""
+	}
+	return copied
+}
+
+// Purge deletes the accounts, the flagged accounts, all backups and the lock
+// folder with its intents. It holds every lock first, so that no process is in
+// the middle of a refresh whose answer would come back.
+func (s *Store) Purge(ctx context.Context) error {
+	names, err := s.disk.list(s.lockDir)
+	if err != nil {
+		return err
+	}
+	accounts, _ := s.Accounts() // an unreadable file goes too
+	for i := range accounts {
+		names = append(names, filepath.Base(s.accountFile(accounts[i].ID, ".lock")))
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return !strings.HasSuffix(name, ".lock") || name == storeLockName
+	})
+	slices.Sort(names)
+	var unlocks []func()
+	release := func() {
+		for _, unlock := range unlocks {
+			unlock()
+		}
+		unlocks = nil
+	}
+	defer release()
+	for _, name := range append(slices.Compact(names), storeLockName) {
+		unlock, err := s.lock(ctx, filepath.Join(s.lockDir, name), accountWait)
+		if err != nil {
+			return err
+		}
+		unlocks = append(unlocks, unlock)
+	}
+	failures := []error{s.disk.remove(s.accountsPath), s.disk.remove(s.flaggedPath), s.sweep(), os.RemoveAll(s.backupDir)}
+	if runtime.GOOS == "windows" {
+		release() // an open file cannot be deleted there
+	}
+	failures = append(failures, os.RemoveAll(s.lockDir))
+	s.reload()
+	return errors.Join(failures...)
+}
