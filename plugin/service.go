@@ -6,58 +6,177 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"codex-rota/instructions"
+	"codex-rota/logging"
+	"codex-rota/pool"
 )
+
+// Name is how the service introduces itself.
+const Name = "codex-rota"
+
+// Tool runs a host's tool by the name of its command and gives what the command
+// prints. ok is false for a name that is no tool.
+type Tool func(ctx context.Context, name string, args json.RawMessage) (text string, ok bool, err error)
+
+// Options is what a Service is built from. Everything but Tool, Hosts and
+// Requests is required.
+type Options struct {
+	Version      string
+	Root         string // the pool's folder
+	Host         string // known before initialize (serve --host), or ""
+	Store        *pool.Store
+	Book         *pool.BookFile
+	Instructions *instructions.Cache
+	Settings     Settings
+	Warnings     []string // from settings and the root's check, shown by status
+	HTTP         *http.Client
+	Now          func() time.Time
+	Log          hclog.Logger
+	Requests     *logging.RequestLog // nil: no request log
+	Tool         Tool
+	Hosts        func() []HostState
+}
 
 // Service answers the methods of DESIGN 3. Its methods may be called
 // concurrently; each returns *Error for anything a person must be told.
-type Service struct{}
+type Service struct {
+	store    *pool.Store
+	book     *pool.BookFile
+	texts    *instructions.Cache
+	settings Settings
+	options  Options // what only status and initialize show
+	client   *http.Client
+	now      func() time.Time
+	log      hclog.Logger
+	requests *logging.RequestLog
+	ledger   ledger
 
-// Notifier sends a notification to the host: host/toast or accounts/changed.
+	host     atomic.Pointer[string]
+	notify   Notifier
+	calls    callTable
+	sessions sessionTable
+	models   atomic.Pointer[knownModels]
+	troubles troubleLog
+	callSeq  atomic.Uint64
+
+	background sync.WaitGroup
+	stop       context.Context
+	cancel     context.CancelFunc
+}
+
+// NewService builds a Service; Close ends it.
+func NewService(o Options) *Service {
+	s := &Service{
+		store: o.Store, book: o.Book, texts: o.Instructions, settings: o.Settings, options: o,
+		client: o.HTTP, now: o.Now, log: o.Log, requests: o.Requests,
+		ledger: ledger{dir: filepath.Join(o.Root, "usage")},
+	}
+	s.stop, s.cancel = context.WithCancel(context.Background())
+	s.host.Store(&o.Host)
+	return s
+}
+
+// Notifier sends a notification to the host: host/toast or accounts/changed. It
+// must not block.
 type Notifier func(method string, params any)
 
-// SetNotifier is called once, before the first method.
-func (s *Service) SetNotifier(n Notifier) {}
+// SetNotifier is called at most once, before the first method.
+func (s *Service) SetNotifier(n Notifier) { s.notify = n }
 
-func (s *Service) Initialize(ctx context.Context, p InitializeParams) (*InitializeResult, error) {
-	return nil, nil
+// Initialize learns the host's name and refuses another protocol.
+func (s *Service) Initialize(_ context.Context, p InitializeParams) (*InitializeResult, error) {
+	if p.Protocol != Protocol {
+		e := &Error{Code: CodeProtocolMismatch, Hint: "codex-rota install " + HostOpenCode}
+		e.Message = "the host speaks protocol " + strconv.Itoa(p.Protocol) + ", this codex-rota (" + s.options.Version + ") speaks " +
+			strconv.Itoa(Protocol) + ". Type: " + e.Hint
+		e.Response = hostResponse(p.Host.Name, e)
+		return nil, e
+	}
+	if p.Host.Name != "" {
+		s.host.Store(&p.Host.Name)
+	}
+	result := &InitializeResult{Protocol: Protocol, Name: Name, Version: s.options.Version, Capabilities: Capabilities{Attachments: p.Attachments}}
+	for _, a := range s.accountStates() {
+		result.Accounts.Total++
+		if a.State == string(pool.StateReady) {
+			result.Accounts.Ready++
+		}
+	}
+	return result, nil
 }
-func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*Prepared, error) {
-	return nil, nil
+
+func (s *Service) hostName() string { return *s.host.Load() }
+
+// toast tells the person, as far as the setting `notifications` wants it.
+func (s *Service) toast(level, message string) {
+	switch s.settings.Notifications {
+	case "none":
+		return
+	case "errors":
+		if level != "error" {
+			return
+		}
+	}
+	s.announce("host/toast", ToastParams{Level: level, Message: message})
 }
-func (s *Service) Transform(ctx context.Context, p TransformParams, body []byte) (*Transformed, error) {
-	return nil, nil
+
+func (s *Service) announce(method string, params any) {
+	if s.notify != nil {
+		s.notify(method, params)
+	}
 }
-func (s *Service) Authorize(ctx context.Context, p AuthorizeParams) (*Authorized, error) {
-	return nil, nil
+
+// RunTool runs a host's tool by name.
+func (s *Service) RunTool(ctx context.Context, p ToolParams) (*ToolResult, error) {
+	if s.options.Tool == nil {
+		return nil, badParams("there are no tools here")
+	}
+	text, ok, err := s.options.Tool(ctx, p.Name, p.Args)
+	if !ok {
+		return nil, badParams("there is no tool %q", p.Name)
+	}
+	if err != nil {
+		var known *Error
+		if errors.As(err, &known) {
+			return nil, known
+		}
+		return nil, badParams("%s", err)
+	}
+	return &ToolResult{Text: text}, nil
 }
-func (s *Service) Response(ctx context.Context, p ResponseParams, data []byte) (*Verdict, error) {
-	return nil, nil
+
+func (s *Service) newCallID() CallID {
+	return CallID(strconv.Quote("rota-" + strconv.FormatUint(s.callSeq.Add(1), 10)))
 }
-func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {}
-func (s *Service) Collapse(ctx context.Context, p CollapseParams, stream []byte) (*CollapseResult, error) {
-	return nil, nil
+
+func (s *Service) jitter() float64 { return rand.Float64() }
+
+// goDo runs f in the background with a deadline; Close waits for it.
+func (s *Service) goDo(limit time.Duration, f func(context.Context)) {
+	s.background.Go(func() {
+		ctx, cancel := context.WithTimeout(s.stop, limit)
+		defer cancel()
+		f(ctx)
+	})
 }
-func (s *Service) AccountsList(ctx context.Context, p AccountsListParams) (*AccountsResult, error) {
-	return nil, nil
-}
-func (s *Service) AccountsUpdate(ctx context.Context, p AccountsUpdateParams) (*AccountResult, error) {
-	return nil, nil
-}
-func (s *Service) AccountsRemove(ctx context.Context, p AccountsRemoveParams) (*AccountsRemoveResult, error) {
-	return nil, nil
-}
-func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*AccountsResult, error) {
-	return nil, nil
-}
-func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) { return nil, nil }
-func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, error) {
-	return nil, nil
-}
-func (s *Service) Instructions(ctx context.Context, p InstructionsParams) (*InstructionsResult, error) {
-	return nil, nil
-}
-func (s *Service) RunTool(ctx context.Context, p ToolParams) (*ToolResult, error) { return nil, nil }
 
 // Close ends what runs in the background. A token exchange in flight is
-// finished and stored first, however long that takes up to its own 30 s limit.
-func (s *Service) Close(ctx context.Context) error { return nil }
+// finished and stored first, however long that takes up to its own 30 s limit;
+// ctx bounds the rest.
+func (s *Service) Close(ctx context.Context) error {
+	s.cancel()
+	s.background.Wait()
+	return errors.Join(s.store.Close(ctx), s.book.Close(ctx), s.texts.Close(ctx), s.requests.Close())
+}

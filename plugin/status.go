@@ -1,6 +1,13 @@
 package plugin
 
-import "time"
+import (
+	"context"
+	"sync"
+	"time"
+
+	"codex-rota/plugin/response"
+	"codex-rota/pool"
+)
 
 // Status is what `codex-rota status --json` prints.
 type Status struct {
@@ -10,7 +17,7 @@ type Status struct {
 	Accounts []Account         `json:"accounts"`
 	Hosts    []HostState       `json:"hosts"`
 	Sessions int               `json:"sessions"` // bound in the last 24 h
-	Settings map[string]any    `json:"settings"`
+	Settings Settings          `json:"settings"`
 	Warnings []string          `json:"warnings"`
 	Errors   []StatusLastError `json:"lastErrors"`
 }
@@ -55,5 +62,79 @@ type ExplainedAccount struct {
 	IdleSeconds *int64     `json:"idleSeconds,omitempty"`
 	Running     int        `json:"running"`
 	WhyNot      string     `json:"whyNot,omitempty"`
-	Models      []string   `json:"notFor,omitempty"` // models it may not serve now
+	NotFor      []string   `json:"notFor,omitempty"` // models it may not serve now
+}
+
+// Status gives the accounts, hosts, sessions, settings and last errors. It asks
+// nobody: everything is read from disk.
+func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	out := &Status{
+		Schema: 1, Version: s.options.Version, Root: s.options.Root,
+		Accounts: s.describeAll(accounts, false), Hosts: []HostState{}, Sessions: s.book.Sessions(),
+		Settings: s.settings, Warnings: s.options.Warnings, Errors: s.troubles.last(),
+	}
+	if s.options.Hosts != nil {
+		out.Hosts = s.options.Hosts()
+	}
+	if out.Warnings == nil {
+		out.Warnings = []string{}
+	}
+	return out, nil
+}
+
+// Explain gives the choice that a call of this session and model would get now,
+// and every account's numbers, from the code that chooses. It binds nothing.
+func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	now := s.now()
+	choice, candidates := s.book.Explain(accounts, s.query(accounts, p.Session, p.Model, nil), now)
+	out := &Explanation{Schema: 1, Rotation: string(s.settings.Rotation), Model: p.Model, Session: p.Session,
+		Chosen: choice.Account, Reason: choice.Reason, RetryAt: when(choice.Soonest), Candidates: []ExplainedAccount{}}
+	for _, c := range candidates {
+		e := ExplainedAccount{ID: c.Account, Label: s.label(c.Account), State: string(c.State.Name), Until: when(c.State.Until),
+			Chosen: c.Chosen, Score: c.Score, Health: int(c.Health), Running: c.Running, WhyNot: c.WhyNot}
+		if c.Binding != nil {
+			e.Window, e.UsedPercent, e.ResetAt = response.Label(c.Binding.WindowMinutes), &c.Binding.UsedPercent, when(c.Binding.ResetAt)
+		}
+		if c.IdleFor > 0 {
+			seconds := int64(c.IdleFor.Seconds())
+			e.IdleSeconds = &seconds
+		}
+		known := s.book.Facts(c.Account)
+		for _, m := range pool.BlockedModels(&known, now) {
+			e.NotFor = append(e.NotFor, m.Model)
+		}
+		out.Candidates = append(out.Candidates, e)
+	}
+	return out, nil
+}
+
+// troubleLog keeps the last few errors of this process, for status.
+type troubleLog struct {
+	mu  sync.Mutex
+	log []StatusLastError
+}
+
+const troublesKept = 20
+
+func (t *troubleLog) add(at time.Time, account, reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log = append(t.log, StatusLastError{At: at.UTC().Truncate(time.Millisecond), Account: account, Reason: reason})
+	if len(t.log) > troublesKept {
+		t.log = t.log[len(t.log)-troublesKept:]
+	}
+}
+
+func (t *troubleLog) last() []StatusLastError {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]StatusLastError{}, t.log...)
 }

@@ -1,0 +1,214 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"codex-rota/logging"
+	"codex-rota/plugin/response"
+	"codex-rota/pool"
+)
+
+// AccountsList gives every account, the flagged ones last. E-mails are masked
+// and upstream ids left out unless IncludeSensitive is set (DESIGN 7).
+func (s *Service) AccountsList(ctx context.Context, p AccountsListParams) (*AccountsResult, error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	return &AccountsResult{Accounts: s.describeAll(accounts, p.IncludeSensitive)}, nil
+}
+
+func (s *Service) describeAll(accounts []pool.Account, sensitive bool) []Account {
+	out := make([]Account, len(accounts))
+	for i := range accounts {
+		out[i] = s.describe(&accounts[i], i+1, sensitive)
+	}
+	return out
+}
+
+// describe is the one place where an account becomes section 7's JSON.
+func (s *Service) describe(a *pool.Account, position int, sensitive bool) Account {
+	now := s.now()
+	known := s.book.Facts(a.ID)
+	state := pool.StateOf(a, &known, "", now)
+	out := Account{
+		ID: a.ID, Position: position, Label: a.Label, Email: logging.MaskEmail(a.Email), Plan: a.Plan,
+		State: string(state.Name), Reason: state.Reason, Until: when(state.Until),
+		Enabled: a.Enabled, Pinned: a.Pinned, Preferred: a.Preferred, Tags: a.Tags, Note: a.Note,
+		Windows: []Window{}, Health: int(known.HealthAt(now)), LastUsed: when(known.LastUsed), AddedAt: when(a.AddedAt), Source: a.Source,
+	}
+	if out.Tags == nil {
+		out.Tags = []string{}
+	}
+	if known.Plan != "" {
+		out.Plan = known.Plan
+	}
+	if sensitive {
+		out.Email, out.AccountID, out.UserID = a.Email, a.AccountID, a.AccountUserID
+		if out.UserID == "" {
+			out.UserID = a.UserID
+		}
+	}
+	for _, w := range known.Windows {
+		out.Windows = append(out.Windows, Window{Name: w.Name, Label: response.Label(w.WindowMinutes), UsedPercent: w.UsedPercent,
+			WindowMinutes: w.WindowMinutes, ResetAt: when(w.ResetAt), ObservedAt: w.ObservedAt})
+	}
+	return out
+}
+
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	return &t
+}
+
+// AccountsUpdate changes the fields that are present in p, of one account.
+func (s *Service) AccountsUpdate(ctx context.Context, p AccountsUpdateParams) (*AccountResult, error) {
+	id, fail := s.whoParam(p.Account)
+	if fail != nil {
+		return nil, fail
+	}
+	err := s.store.Update(ctx, id, func(a *pool.Account) error {
+		if p.Label != nil {
+			a.Label = *p.Label
+		}
+		if p.Tags != nil {
+			a.Tags = *p.Tags
+		}
+		if p.Note != nil {
+			a.Note = *p.Note
+		}
+		if p.Enabled != nil {
+			a.Enabled = *p.Enabled
+		}
+		return nil
+	})
+	if err == nil && p.Pinned != nil {
+		err = s.pin(ctx, id, *p.Pinned)
+	}
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	s.announce("accounts/changed", Empty{})
+	return s.account(id)
+}
+
+// pin sets or takes away the pin; taking it from an account that is not pinned
+// changes nothing.
+func (s *Service) pin(ctx context.Context, id string, on bool) error {
+	if on {
+		return s.store.Pin(ctx, id)
+	}
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return err
+	}
+	for i := range accounts {
+		if accounts[i].ID == id && accounts[i].Pinned {
+			return s.store.Pin(ctx, "")
+		}
+	}
+	return nil
+}
+
+func (s *Service) account(id string) (*AccountResult, error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	for i := range accounts {
+		if accounts[i].ID == id {
+			return &AccountResult{Account: s.describe(&accounts[i], i+1, false)}, nil
+		}
+	}
+	return nil, badParams("the account is gone")
+}
+
+// AccountsRemove takes an account and its tokens out of the pool and out of
+// every copy of the accounts file.
+func (s *Service) AccountsRemove(ctx context.Context, p AccountsRemoveParams) (*AccountsRemoveResult, error) {
+	id, fail := s.whoParam(p.Account)
+	if fail != nil {
+		return nil, fail
+	}
+	if err := s.store.Remove(ctx, id); err != nil {
+		return nil, s.storeError(err)
+	}
+	if err := s.book.Forget(ctx, id); err != nil {
+		return nil, s.storeError(err)
+	}
+	s.announce("accounts/changed", Empty{})
+	return &AccountsRemoveResult{Removed: id}, nil
+}
+
+// whoParam reads WHO from the wire: a string, or a number for a position.
+func (s *Service) whoParam(raw json.RawMessage) (string, *Error) {
+	who, err := textOrNumber(raw)
+	if err != nil || who == "" {
+		return "", badParams("account wants an id, a label, an e-mail or a position")
+	}
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return "", s.storeError(err)
+	}
+	a, err := Who(accounts, who)
+	if err != nil {
+		return "", badParams("%s", err)
+	}
+	return a.ID, nil
+}
+
+// Who finds the account that who names: an id, a label, an e-mail (both without
+// case) or a 1-based position, in this order. More than one match is an error
+// that lists them.
+func Who(accounts []pool.Account, who string) (*pool.Account, error) {
+	rules := []func(i int) bool{
+		func(i int) bool { return accounts[i].ID == who },
+		func(i int) bool { return accounts[i].Label != "" && strings.EqualFold(accounts[i].Label, who) },
+		func(i int) bool { return accounts[i].Email != "" && strings.EqualFold(accounts[i].Email, who) },
+		func(i int) bool { n, err := strconv.Atoi(who); return err == nil && n == i+1 },
+	}
+	for _, rule := range rules {
+		var found []int
+		for i := range accounts {
+			if rule(i) {
+				found = append(found, i)
+			}
+		}
+		if len(found) == 1 {
+			return &accounts[found[0]], nil
+		}
+		if len(found) > 1 {
+			var names []string
+			for _, i := range found {
+				names = append(names, fmt.Sprintf("%d %s %s", i+1, accounts[i].ID, accounts[i].Label))
+			}
+			return nil, fmt.Errorf("%q matches %d accounts, name one by its id or position: %s", who, len(found), strings.Join(names, "; "))
+		}
+	}
+	return nil, fmt.Errorf("no account is called %q; codex-rota list shows them", who)
+}
+
+// accountStates is each account's part in an error, nil when the store cannot be
+// read.
+func (s *Service) accountStates() []AccountState {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil
+	}
+	now := s.now()
+	out := make([]AccountState, len(accounts))
+	for i := range accounts {
+		known := s.book.Facts(accounts[i].ID)
+		state := pool.StateOf(&accounts[i], &known, "", now)
+		out[i] = AccountState{ID: accounts[i].ID, Label: accounts[i].Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason}
+	}
+	return out
+}

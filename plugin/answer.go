@@ -1,0 +1,255 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codex-rota/logging"
+	"codex-rota/plugin/response"
+	"codex-rota/pool"
+)
+
+// longestRetryAfter: OpenCode waits out any retry-after it is given, days too
+// (FACTS-hosts 1).
+const longestRetryAfter = time.Minute
+
+// Response classifies what came back and says what the host does with it. Of a
+// call that is not known, or was delivered already, it says deliver.
+func (s *Service) Response(ctx context.Context, p ResponseParams, data []byte) (*Verdict, error) {
+	c := s.calls.get(p.Call)
+	if c == nil {
+		return &Verdict{Verdict: VerdictDeliver}, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.delivered {
+		return &Verdict{Verdict: VerdictDeliver}, nil
+	}
+	out := s.understand(c, p, data)
+	v := s.judge(ctx, c, out, p.Headers)
+	s.logResponse(c, p, data, out, v)
+	return v, nil
+}
+
+// judge decides, and renews a token and decides again, until there is a verdict.
+func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Header) *Verdict {
+	for {
+		d, next := decide(c.progress, out, s.factsFor(c, out), s.now())
+		c.progress = next
+		if fail := s.learn(ctx, c, d); fail != nil {
+			return s.reply(c, fail)
+		}
+		switch d.act {
+		case actMore:
+			return &Verdict{Verdict: VerdictMore}
+		case actForget:
+			c.forgetBody()
+			return &Verdict{Verdict: VerdictDeliver}
+		case actRenew, actAdopt:
+			out = s.renew(ctx, c, d.act == actAdopt)
+		case actRetry:
+			return s.retry(ctx, c, d)
+		case actFail:
+			return s.reply(c, s.refuse(d.code, d.retryAt))
+		default:
+			return s.deliver(c, out, headers)
+		}
+	}
+}
+
+// understand turns the host's report into an outcome. A stream is read as it
+// comes: bytes that were told before (offset) are skipped, and a gap means that
+// output may have begun.
+func (s *Service) understand(c *call, p ResponseParams, data []byte) outcome {
+	now := s.now()
+	if p.TransportError != nil {
+		if p.TransportError.Kind == "aborted" {
+			return outcome{what: aborted}
+		}
+		return outcome{what: transportFailed}
+	}
+	if p.Status < 200 || p.Status > 299 {
+		return outcome{answer: response.Classify(p.Status, p.Headers, data, now)}
+	}
+	if c.head == nil {
+		c.head = &response.Head{}
+	}
+	switch skip := c.consumed - p.Offset; {
+	case skip < 0:
+		return outcome{answer: response.Outcome{Class: response.ClassOutput, Status: p.Status}}
+	case skip < int64(len(data)):
+		c.head.Feed(data[skip:])
+		c.consumed = p.Offset + int64(len(data))
+	}
+	return outcome{answer: c.head.Outcome(now, p.Status, p.Headers)}
+}
+
+// factsFor gathers what decide needs beside the call and the outcome.
+func (s *Service) factsFor(c *call, out outcome) facts {
+	f := facts{account: c.account, model: c.model, maxWait: s.settings.maxWait(), jitter: s.jitter()}
+	host := s.hostName()
+	f.repeats = host == HostOpenCode || host == HostCodex
+	if out.what == answered && (out.answer.Class == response.ClassMore || out.answer.Class == response.ClassOutput || out.answer.Class == response.ClassOther) {
+		return f
+	}
+	now := s.now()
+	choice, fail := s.choose(c, map[string]bool{c.account: true}, now)
+	if fail == nil {
+		f.next = choice
+	}
+	f.until = s.blockedUntil(c.account, c.model, now)
+	f.fallback = s.nextFallback(c)
+	return f
+}
+
+func (s *Service) blockedUntil(account, model string, now time.Time) time.Time {
+	a, err := s.store.Account(account)
+	if err != nil {
+		return time.Time{}
+	}
+	known := s.book.Facts(account)
+	return pool.StateOf(&a, &known, model, now).Until
+}
+
+// nextFallback is the next model of the person's chain for the model that was
+// asked for, "" when there is none (left).
+func (s *Service) nextFallback(c *call) string {
+	if c.body == nil {
+		return ""
+	}
+	chain := s.settings.ModelFallback[c.askedModel]
+	for i, model := range chain {
+		if model == c.model {
+			chain = chain[i+1:]
+			break
+		}
+	}
+	if len(chain) == 0 || chain[0] == c.model {
+		return ""
+	}
+	return chain[0]
+}
+
+// learn records what the decision teaches. A block is on disk before the verdict
+// is returned; if even that fails the block still holds in this process.
+func (s *Service) learn(ctx context.Context, c *call, d decision) *Error {
+	if len(d.events) > 0 {
+		if err := s.book.Learn(ctx, d.events...); err != nil {
+			s.log.Error("facts were not written", "account", c.account, "reason", err)
+		}
+	}
+	if d.flag == nil {
+		return nil
+	}
+	s.troubles.add(s.now(), c.account, d.flag.Reason)
+	flag := *d.flag
+	err := s.store.Flag(ctx, c.account, flag, c.token.Access)
+	if err != nil && !errors.Is(err, pool.ErrNoAccount) {
+		s.log.Error("the account's verdict was not written", "account", c.account, "reason", err)
+		return s.storeError(err)
+	}
+	s.toast("error", fmt.Sprintf("%s left the pool: %s. Type: codex-rota add", s.label(c.account), flag.Reason))
+	return nil
+}
+
+// renew gets the call's account another token after a 401: one that is stored
+// already, or one refresh.
+func (s *Service) renew(ctx context.Context, c *call, adoptOnly bool) outcome {
+	token, err := s.store.Token(ctx, c.account, pool.TokenOptions{Rejected: c.token.Access, AdoptOnly: adoptOnly})
+	var refused *pool.RefusedError
+	switch {
+	case err == nil:
+		c.token = token
+		return outcome{what: renewed}
+	case errors.Is(err, pool.ErrNothingToAdopt):
+		return outcome{what: nothingToAdopt}
+	case errors.As(err, &refused) && refused.Revoked:
+		return outcome{what: renewalRevoked}
+	case errors.As(err, &refused), errors.Is(err, pool.ErrNoAccount):
+		return outcome{what: renewalRefused}
+	case ctx.Err() != nil:
+		return outcome{what: aborted}
+	}
+	s.log.Warn("no answer of the issuer", "account", c.account, "reason", err)
+	return outcome{what: renewalUnreachable}
+}
+
+// retry prepares the next attempt.
+func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
+	if d.model != "" {
+		c.model = d.model
+	}
+	account := d.account
+	if d.waiting {
+		s.toastWait(d.retryAt, s.now())
+		choice, fail := s.choose(c, nil, d.retryAt)
+		if fail == nil && choice.Account == "" {
+			fail = s.noAccount(choice, s.now())
+		}
+		if fail != nil {
+			return s.reply(c, fail)
+		}
+		account = choice.Account
+	}
+	before := c.account
+	if fail := s.authorize(ctx, c, account); fail != nil {
+		return s.reply(c, fail)
+	}
+	prepared, fail := s.attempt(ctx, c)
+	if fail != nil {
+		return s.reply(c, fail)
+	}
+	if c.account != before {
+		s.toast("info", fmt.Sprintf("Going on with %s", s.label(c.account)))
+	}
+	c.verdicts = append(c.verdicts, VerdictRetry)
+	after := d.after.Milliseconds()
+	return &Verdict{Verdict: VerdictRetry, AfterMs: &after, Request: prepared}
+}
+
+// deliver lets the host have what came, less the headers that would harm it.
+func (s *Service) deliver(c *call, out outcome, headers []Header) *Verdict {
+	v := &Verdict{Verdict: VerdictDeliver}
+	if s.hostName() == HostOpenCode {
+		v.DropHeaders = response.DropHeaders(headers, s.now(), longestRetryAfter)
+	}
+	c.verdicts = append(c.verdicts, VerdictDeliver)
+	c.status, c.answerHeaders = out.answer.Status, headers
+	s.rememberTurn(c, headers)
+	c.forgetBody()
+	return v
+}
+
+// reply gives the host an answer of ours in place of the upstream's.
+func (s *Service) reply(c *call, e *Error) *Verdict {
+	c.verdicts = append(c.verdicts, VerdictReply+":"+string(e.Code))
+	s.troubles.add(s.now(), c.account, e.Message)
+	if e.Code != CodeCancelled {
+		s.toast("error", e.Message)
+	}
+	c.forgetBody()
+	return &Verdict{Verdict: VerdictReply, Response: e.Response}
+}
+
+// label is how an account is named to a person: its label, else its masked
+// e-mail, else its id.
+func (s *Service) label(id string) string {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return id
+	}
+	for i := range accounts {
+		if accounts[i].ID != id {
+			continue
+		}
+		if accounts[i].Label != "" {
+			return accounts[i].Label
+		}
+		if accounts[i].Email != "" {
+			return logging.MaskEmail(accounts[i].Email)
+		}
+	}
+	return id
+}

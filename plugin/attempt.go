@@ -1,0 +1,212 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codex-rota/plugin/request"
+	"codex-rota/pool"
+)
+
+// hostTimeouts are what a host gives an attempt: its own limits, less what the
+// call has used of its life (FACTS-hosts 1, DESIGN 4).
+func hostTimeouts(c *call, now time.Time) *Timeouts {
+	left := callLimit - now.Sub(c.startedAt)
+	return &Timeouts{HeadersMs: max(left, time.Second).Milliseconds(), IdleMs: (300 * time.Second).Milliseconds()}
+}
+
+// choose looks ahead: which account but those in skip would serve the call at
+// time at.
+func (s *Service) choose(c *call, skip map[string]bool, at time.Time) (pool.Choice, *Error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return pool.Choice{}, s.storeError(err)
+	}
+	return s.book.Choose(accounts, s.query(accounts, c.session, c.model, skip), at), nil
+}
+
+// take chooses for a call that will be sent, and binds its session, in one step.
+func (s *Service) take(c *call, skip map[string]bool) (pool.Choice, *Error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return pool.Choice{}, s.storeError(err)
+	}
+	return s.book.Take(accounts, s.query(accounts, c.session, c.model, skip), s.now()), nil
+}
+
+// query is the question that a call and `explain` ask alike.
+func (s *Service) query(accounts []pool.Account, session, model string, skip map[string]bool) pool.Query {
+	q := pool.Query{Session: session, Model: model, Rotation: s.settings.Rotation, Skip: skip}
+	if names, ok := s.settings.AccountsForModel[model]; ok {
+		q.Only = map[string]bool{}
+		for _, name := range names {
+			a, err := Who(accounts, name)
+			if err != nil {
+				s.log.Warn("setting accountsForModel", "model", model, "reason", err)
+				continue
+			}
+			q.Only[a.ID] = true
+		}
+	}
+	return q
+}
+
+// authorize gives the call an account and a token that can be presented: id, or
+// the one the pool chooses when id is "". An account whose refresh is refused for
+// good has left the pool by then, and nothing was presented: the next is chosen.
+// No answer of the issuer is the network's fault: no other account is tried.
+func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
+	refused := map[string]bool{}
+	for {
+		if id == "" {
+			choice, fail := s.take(c, refused)
+			if fail != nil {
+				return fail
+			}
+			if choice.Account == "" {
+				if fail := s.waitForPool(ctx, c, choice); fail != nil {
+					return fail
+				}
+				continue
+			}
+			id = choice.Account
+		}
+		token, err := s.store.Token(ctx, id, pool.TokenOptions{})
+		if err == nil {
+			return s.bind(c, id, token)
+		}
+		if !s.outForGood(err) {
+			return s.tokenFailure(ctx, err)
+		}
+		s.log.Warn("account left the pool", "account", id, "reason", err)
+		refused[id] = true
+		id = ""
+	}
+}
+
+// bind makes the account the call's own, and its session's.
+func (s *Service) bind(c *call, id string, token pool.Token) *Error {
+	c.account, c.token = id, token
+	if c.firstAccount == "" {
+		c.firstAccount = id
+	}
+	s.book.Bind(c.session, id, s.now())
+	return nil
+}
+
+// outForGood reports whether the account has left the pool: refused for good, or
+// removed meanwhile.
+func (s *Service) outForGood(err error) bool {
+	var refused *pool.RefusedError
+	return errors.As(err, &refused) || errors.Is(err, pool.ErrNoAccount)
+}
+
+// tokenFailure says why there is no token although the account is still there.
+func (s *Service) tokenFailure(ctx context.Context, err error) *Error {
+	if ctx.Err() != nil {
+		return s.cancelled(ctx.Err())
+	}
+	var unreachable *pool.UnreachableError
+	if errors.As(err, &unreachable) {
+		e := s.refuse(CodeUpstreamUnreachable, time.Time{})
+		e.cause = err
+		return e
+	}
+	return s.storeError(err)
+}
+
+// waitForPool is what happens to a call when no account is ready: a look whether
+// a limit was lifted early, one bounded wait, or the reason told.
+func (s *Service) waitForPool(ctx context.Context, c *call, choice pool.Choice) *Error {
+	if s.probeDue(ctx) {
+		return nil
+	}
+	now := s.now()
+	wait := choice.Soonest.Sub(now)
+	if choice.Soonest.IsZero() || c.waitedPool || wait > s.settings.maxWait() {
+		return s.noAccount(choice, now)
+	}
+	c.waitedPool = true
+	s.toastWait(choice.Soonest, now)
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return s.cancelled(ctx.Err())
+	case <-timer.C:
+		return nil
+	}
+}
+
+// noAccount names the reason why the pool has no account for a call.
+func (s *Service) noAccount(choice pool.Choice, now time.Time) *Error {
+	switch {
+	case choice.Pinned:
+		return s.refuse(CodePinnedUnavailable, choice.Soonest)
+	case choice.Soonest.After(now):
+		return s.refuse(CodeAllLimited, choice.Soonest)
+	}
+	usable := 0
+	states := s.accountStates()
+	for _, a := range states {
+		if a.State != string(pool.StateDisabled) {
+			usable++
+		}
+	}
+	switch {
+	case usable == 0:
+		return s.refuse(CodeNoAccounts, time.Time{})
+	case choice.NotServed:
+		e := s.refuse(CodeNoAccounts, time.Time{})
+		e.Message = "no ChatGPT account in the pool may use this model. Type: codex-rota explain"
+		e.Hint = "codex-rota explain"
+		e.Response = hostResponse(s.hostName(), e)
+		return e
+	}
+	return s.refuse(CodeLoginRequired, time.Time{})
+}
+
+func (s *Service) toastWait(until, now time.Time) {
+	s.toast("warning", fmt.Sprintf("Every ChatGPT account is at its limit; this call goes on at %s", until.In(now.Location()).Format("15:04:05")))
+}
+
+// cancelled is the error of a call whose host gave it up.
+func (s *Service) cancelled(cause error) *Error {
+	e := s.refuse(CodeCancelled, time.Time{})
+	e.cause = cause
+	return e
+}
+
+// attempt builds what is sent: the original body transformed anew, the account's
+// headers. The call's account and token are set.
+func (s *Service) attempt(ctx context.Context, c *call) (*Prepared, *Error) {
+	shaped, fail := s.transform(ctx, c)
+	if fail != nil {
+		return nil, fail
+	}
+	headers := request.Headers(c.headers, request.Authorization{
+		AccessToken: c.token.Access.Reveal(), AccountID: c.token.AccountID, Residency: c.token.Residency,
+	}, shaped.Headers, s.turnStateIsForeign(c))
+	prepared := &Prepared{
+		Call: c.id, Account: &AccountRef{ID: c.account, Label: s.label(c.account)}, URL: c.url, Headers: headers,
+		Edits: shaped.Edits, Collapse: shaped.Collapse, Timeouts: hostTimeouts(c, s.now()),
+	}
+	prepared.Body = c.edited(shaped.Edits)
+	c.sentAt = s.now()
+	c.head, c.consumed = nil, 0
+	c.attempt++
+	s.logRequest(c, prepared)
+	return prepared, nil
+}
+
+// edited is the body with its edits, for a host that sent it as a string; nil
+// when nothing changed or the host applies the edits itself.
+func (c *call) edited(edits []request.Edit) *string {
+	if !c.textBody || len(edits) == 0 {
+		return nil
+	}
+	text := string(request.Apply(c.raw, edits))
+	return &text
+}

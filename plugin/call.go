@@ -1,0 +1,214 @@
+package plugin
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"codex-rota/plugin/request"
+	"codex-rota/plugin/response"
+	"codex-rota/pool"
+)
+
+// How long things are remembered (DESIGN 3 and 5).
+const (
+	callMemory    = 2 * time.Hour
+	sessionMemory = 24 * time.Hour
+)
+
+// call is one model call from prepare to done. Its fields are guarded by mu,
+// which is held while one message about the call is worked on.
+type call struct {
+	mu       sync.Mutex
+	id       CallID
+	url      string // rewritten: where it goes
+	method   string
+	chat     bool // a /v1/chat/completions call: its body is never edited
+	headers  []Header
+	session  string
+	raw      []byte        // the body as the host sent it, until delivery
+	body     *request.Body // raw, scanned; nil when it is not to be edited
+	textBody bool          // the host sent the body as a string and gets it back so
+
+	askedModel string // by the host
+	model      string // that is sent: askedModel, or a fallback for it
+
+	progress
+	attempt      int
+	firstAccount string
+	account      string // of the current attempt
+	token        pool.Token
+	head         *response.Head
+	consumed     int64 // bytes of the stream that head has seen
+
+	delivered     bool
+	status        int
+	answerHeaders []Header
+	verdicts      []string
+}
+
+// callTable holds the calls in flight and the delivered ones that done may
+// still be told about.
+type callTable struct {
+	mu    sync.Mutex
+	byID  map[CallID]*call
+	swept time.Time
+}
+
+func (t *callTable) get(id CallID) *call {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+// put remembers c, in place of an older call of the same name, and forgets
+// calls that nobody has spoken of for callMemory.
+func (t *callTable) put(c *call, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID == nil {
+		t.byID = map[CallID]*call{}
+	}
+	if now.Sub(t.swept) > time.Minute {
+		t.swept = now
+		for id, old := range t.byID {
+			if now.Sub(old.startedAt) > callMemory {
+				delete(t.byID, id)
+			}
+		}
+	}
+	t.byID[c.id] = c
+}
+
+// take removes and gives the call.
+func (t *callTable) take(id CallID) *call {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.byID[id]
+	delete(t.byID, id)
+	return c
+}
+
+// fallback is the model sent in place of the one the host asked for, "" for none.
+func (c *call) fallback() string {
+	if c.model == c.askedModel {
+		return ""
+	}
+	return c.model
+}
+
+// forgetBody frees what only a retry would need.
+func (c *call) forgetBody() {
+	c.delivered = true
+	c.body, c.raw, c.head = nil, nil, nil
+}
+
+// sessionFacts is what one session keeps besides its account: the instructions
+// it began with (a change is a cache miss) and the encrypted items that were
+// dropped from it.
+type sessionFacts struct {
+	instructions map[string]string // by model
+	dropped      map[string]bool   // content hashes
+	turnAccount  string            // whose turn state the session carries
+	usedAt       time.Time
+}
+
+type sessionTable struct {
+	mu    sync.Mutex
+	byID  map[string]*sessionFacts
+	swept time.Time
+}
+
+// with runs f on the session's facts under the lock, making them first. A call
+// without a session gets facts of its own that nobody keeps.
+func (t *sessionTable) with(id string, now time.Time, f func(*sessionFacts)) {
+	if id == "" {
+		f(&sessionFacts{})
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID == nil {
+		t.byID = map[string]*sessionFacts{}
+	}
+	if now.Sub(t.swept) > time.Hour {
+		t.swept = now
+		for old, s := range t.byID {
+			if now.Sub(s.usedAt) > sessionMemory {
+				delete(t.byID, old)
+			}
+		}
+	}
+	s := t.byID[id]
+	if s == nil {
+		s = &sessionFacts{}
+		t.byID[id] = s
+	}
+	s.usedAt = now
+	f(s)
+}
+
+// keepInstructions gives the text the session began with for this model, and
+// begins with text when it has none.
+func (t *sessionTable) keepInstructions(id, model, text string, now time.Time) string {
+	t.with(id, now, func(s *sessionFacts) {
+		if known, ok := s.instructions[model]; ok {
+			text = known
+			return
+		}
+		if s.instructions == nil {
+			s.instructions = map[string]string{}
+		}
+		s.instructions[model] = text
+	})
+	return text
+}
+
+func (t *sessionTable) instructions(id, model string, now time.Time) (text string, ok bool) {
+	t.with(id, now, func(s *sessionFacts) { text, ok = s.instructions[model] })
+	return text, ok
+}
+
+// dropped is nil when the session never lost an item.
+func (t *sessionTable) dropped(id string, now time.Time) func(hash string) bool {
+	var was map[string]bool
+	t.with(id, now, func(s *sessionFacts) {
+		if len(s.dropped) == 0 {
+			return
+		}
+		was = make(map[string]bool, len(s.dropped))
+		for hash := range s.dropped {
+			was[hash] = true
+		}
+	})
+	if was == nil {
+		return nil
+	}
+	return func(hash string) bool { return was[hash] }
+}
+
+func (t *sessionTable) addDropped(id string, hashes []string, now time.Time) {
+	if len(hashes) == 0 {
+		return
+	}
+	t.with(id, now, func(s *sessionFacts) {
+		if s.dropped == nil {
+			s.dropped = map[string]bool{}
+		}
+		for _, hash := range hashes {
+			s.dropped[hash] = true
+		}
+	})
+}
+
+// header finds a header by name, without case.
+func header(headers []Header, name string) (string, bool) {
+	for _, h := range headers {
+		if strings.EqualFold(h[0], name) {
+			return h[1], true
+		}
+	}
+	return "", false
+}
+
+const turnStateHeader = "x-codex-turn-state"

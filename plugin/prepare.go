@@ -1,0 +1,62 @@
+package plugin
+
+import (
+	"context"
+
+	"codex-rota/plugin/request"
+)
+
+// Prepare turns the host's outgoing call into the one that is sent: the
+// session's account, a fresh token, the edits its body needs. A URL that is no
+// model call passes as it is, with no token of ours.
+func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*Prepared, error) {
+	url, ours := request.RewriteURL(p.URL, s.settings.Backend)
+	if !ours {
+		return &Prepared{Pass: true, Call: p.Call, Edits: []request.Edit{}}, nil
+	}
+	now := s.now()
+	c := &call{id: p.Call, url: url, chat: request.IsChat(p.URL), method: p.Method, headers: p.Headers, raw: body, textBody: p.Body != nil,
+		progress: progress{startedAt: now, tries: 1}}
+	if c.id == "" {
+		c.id = s.newCallID()
+	}
+	s.readBody(c)
+	c.session = c.sessionOf(p.Session, p.Headers)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.probeSoon()
+	if fail := s.authorize(ctx, c, ""); fail != nil {
+		return nil, fail
+	}
+	prepared, fail := s.attempt(ctx, c)
+	if fail != nil {
+		return nil, fail
+	}
+	s.calls.put(c, now)
+	return prepared, nil
+}
+
+// readBody scans the body once. One that is no JSON object goes out unedited:
+// the backend says best what is wrong with it.
+func (s *Service) readBody(c *call) {
+	if c.chat || len(c.raw) == 0 {
+		return
+	}
+	body, err := request.Scan(c.raw)
+	if err != nil {
+		s.log.Debug("the body passes unread", "reason", err)
+		return
+	}
+	c.body = body
+	c.model = body.Slug(s.catalogue())
+	c.askedModel = c.model
+}
+
+// sessionOf names the session by DESIGN 3's order.
+func (c *call) sessionOf(explicit string, headers []Header) string {
+	key := ""
+	if c.body != nil {
+		key = c.body.PromptCacheKey()
+	}
+	return request.SessionOf(explicit, headers, key)
+}

@@ -1,0 +1,157 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"codex-rota/plugin/request"
+	"codex-rota/plugin/response"
+	"codex-rota/pool"
+)
+
+// The limits of a look at the usage endpoint.
+const (
+	usageTimeout = 10 * time.Second
+	usageMaxSize = 1 << 20
+)
+
+// QuotaRefresh reads the usage endpoint for one account or for all, and gives
+// them with fresh windows. It makes no model call and spends no refresh token: an
+// account whose access token has expired keeps the windows that are known.
+func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*AccountsResult, error) {
+	only := ""
+	if len(p.Account) > 0 && string(p.Account) != "null" {
+		id, fail := s.whoParam(p.Account)
+		if fail != nil {
+			return nil, fail
+		}
+		only = id
+	}
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
+	defer cancel()
+	failures := inParallel(len(accounts), func(i int) error {
+		a := &accounts[i]
+		if only != "" && a.ID != only || a.Flag != nil || a.Access.IsZero() || !a.ExpiresAt.After(s.now()) {
+			return nil
+		}
+		return s.readUsage(ctx, a.ID, pool.Token{Access: a.Access, AccountID: a.AccountID, Residency: a.Residency})
+	})
+	out := &AccountsResult{Accounts: []Account{}}
+	for i := range accounts {
+		if only == "" || accounts[i].ID == only {
+			out.Accounts = append(out.Accounts, s.describe(&accounts[i], i+1, false))
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		s.log.Warn("not every quota could be read", "reason", err)
+		if only != "" {
+			e := s.refuse(CodeUpstreamUnreachable, time.Time{})
+			e.cause = err
+			return nil, e
+		}
+	}
+	return out, nil
+}
+
+// readUsage asks the usage endpoint once and learns what it says.
+func (s *Service) readUsage(ctx context.Context, id string, token pool.Token) error {
+	sentAt := s.now()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.settings.Backend+"/wham/usage", nil)
+	if err != nil {
+		return err
+	}
+	for _, h := range request.Headers([]Header{{"user-agent", Name}}, request.Authorization{
+		AccessToken: token.Access.Reveal(), AccountID: token.AccountID, Residency: token.Residency}, nil, false) {
+		req.Header.Set(h[0], h[1])
+	}
+	req.Header.Set("accept", "application/json")
+	req.Header.Del("content-type")
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("usage endpoint: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, usageMaxSize))
+	if err != nil {
+		return fmt.Errorf("usage endpoint: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("usage endpoint: status %d", resp.StatusCode)
+	}
+	plan, windows, err := response.ParseUsage(body, s.now())
+	if err != nil {
+		return fmt.Errorf("usage endpoint: %w", err)
+	}
+	events := windowsEvent(response.Outcome{Windows: windows, Plan: plan}, facts{account: id}, sentAt)
+	return s.book.Learn(ctx, events...)
+}
+
+// probeSoon looks, behind a call, whether the limit of an account that has been
+// blocked for a while was lifted early (DESIGN 5). Nothing waits for it.
+func (s *Service) probeSoon() {
+	accounts, err := s.store.Accounts()
+	if err != nil || len(s.book.DueProbes(accounts, s.now())) == 0 {
+		return
+	}
+	s.goDo(usageTimeout, func(ctx context.Context) { s.probeDue(ctx) })
+}
+
+// probeDue asks for the accounts whose probe is due now, and reports whether it
+// learned anything.
+func (s *Service) probeDue(ctx context.Context) bool {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return false
+	}
+	due := s.book.DueProbes(accounts, s.now())
+	if len(due) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
+	defer cancel()
+	failures := inParallel(len(due), func(i int) error {
+		if !s.book.ClaimProbe(ctx, due[i], s.now()) {
+			return errNotOurs
+		}
+		token, err := s.store.Token(ctx, due[i], pool.TokenOptions{})
+		if err != nil {
+			return err
+		}
+		return s.readUsage(ctx, due[i], token)
+	})
+	learned := false
+	for i, err := range failures {
+		learned = learned || err == nil
+		if err != nil && !errors.Is(err, errNotOurs) {
+			s.log.Debug("a blocked account could not be probed", "account", due[i], "reason", err)
+		}
+	}
+	return learned
+}
+
+var errNotOurs = errors.New("another process probes this account")
+
+// inParallel runs f for 0…n-1, at most eight at once, and gives each one's error.
+func inParallel(n int, f func(i int) error) []error {
+	errs := make([]error, n)
+	var group errgroup.Group
+	group.SetLimit(8)
+	for i := range n {
+		group.Go(func() error {
+			errs[i] = f(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are in errs, one for each
+	return errs
+}

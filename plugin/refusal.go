@@ -1,0 +1,125 @@
+package plugin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"codex-rota/pool"
+)
+
+// Hosts whose manners the service knows (FACTS-hosts).
+const (
+	HostOpenCode = "opencode"
+	HostCodex    = "codex"
+)
+
+// refuse builds the error for code. The words are ours and hold at most a time:
+// no ids, labels or upstream text. A test runs OpenCode's own retry pattern over
+// every one of them, because a match would make it ask again.
+func (s *Service) refuse(code Code, retryAt time.Time) *Error {
+	accounts, now := s.accountStates(), s.now()
+	e := &Error{Code: code, RetryAt: retryAt, Accounts: accounts}
+	switch code {
+	case CodeNoAccounts:
+		e.Message, e.Hint = "there is no ChatGPT account in the pool yet", "codex-rota add"
+		if len(accounts) > 0 {
+			e.Message, e.Hint = "every ChatGPT account in the pool is disabled", "codex-rota enable WHO"
+		}
+	case CodeLoginRequired:
+		e.Message, e.Hint = "no ChatGPT account in the pool is logged in any more", "codex-rota add"
+		if slices.ContainsFunc(accounts, func(a AccountState) bool { return a.State == string(pool.StateReady) }) {
+			e.Message = "the ChatGPT account of this call was signed out"
+		}
+	case CodeAllLimited:
+		e.Message, e.Hint = limitedMessage(len(accounts), retryAt, now), "codex-rota status"
+	case CodePinnedUnavailable:
+		e.Message, e.Hint = "the pinned ChatGPT account cannot be used now", "codex-rota unpin"
+		if retryAt.After(now) {
+			e.Message = "the pinned ChatGPT account has reached its limit until " + clock(retryAt, now)
+		}
+	case CodeUpstreamUnreachable:
+		e.Message, e.Hint = "OpenAI does not answer from this machine, nothing was charged", "codex-rota doctor"
+	case CodeStoreUnreadable:
+		e.Message, e.Hint = "the accounts file cannot be read, and was left as it is", "codex-rota doctor"
+	case CodeStoreConflict:
+		e.Message, e.Hint = "another process holds the accounts file", "codex-rota doctor"
+	case CodeCancelled:
+		e.Message = "the call was cancelled"
+	default:
+		e.Code = CodeInternal
+		e.Message, e.Hint = "codex-rota met a fault of its own", "codex-rota doctor"
+	}
+	if e.Hint != "" {
+		e.Message += ". Type: " + e.Hint
+	}
+	e.Response = hostResponse(s.hostName(), e)
+	return e
+}
+
+func limitedMessage(accounts int, retryAt, now time.Time) string {
+	what := fmt.Sprintf("all %d ChatGPT accounts have reached their limit", accounts)
+	if accounts == 1 {
+		what = "the only ChatGPT account has reached its limit"
+	}
+	if retryAt.After(now) {
+		what += "; the next reset is at " + clock(retryAt, now)
+	}
+	return what
+}
+
+// clock is the time of day, with the day where it is not today.
+func clock(t, now time.Time) string {
+	t, now = t.In(now.Location()), now.In(now.Location())
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04")
+	}
+	return t.Format("15:04 on Mon 2 Jan")
+}
+
+// hostResponse is the status and words that end the turn cleanly in the host:
+// OpenCode shows a 403 without Retry-After once; Codex takes a limit as a 429
+// usage_limit_reached and everything else as a 400 (FACTS-hosts 1 and 2).
+func hostResponse(host string, e *Error) *HostResponse {
+	type body struct {
+		Message  string `json:"message"`
+		Type     string `json:"type"`
+		Code     string `json:"code"`
+		ResetsAt int64  `json:"resets_at,omitempty"`
+	}
+	b := body{Message: e.Message, Type: "invalid_request_error", Code: "codex_rota_" + string(e.Code)}
+	if e.Code == CodePinnedUnavailable {
+		b.Code = "codex_rota_pinned" // "unavailable" is a word that OpenCode retries on
+	}
+	status := 403
+	if host == HostCodex {
+		status = 400
+		if e.Code == CodeAllLimited || e.Code == CodePinnedUnavailable && !e.RetryAt.IsZero() {
+			status, b.Type, b.Code = 429, "usage_limit_reached", "usage_limit_reached"
+			if !e.RetryAt.IsZero() {
+				b.ResetsAt = e.RetryAt.Unix()
+			}
+		}
+	}
+	text, _ := json.Marshal(map[string]body{"error": b})
+	return &HostResponse{Status: status, Headers: []Header{{"content-type", "application/json"}}, Body: string(text)}
+}
+
+// storeError turns a failure of the pool's files into what the person is told.
+func (s *Service) storeError(err error) *Error {
+	var unreadable *pool.UnreadableError
+	if errors.As(err, &unreadable) {
+		e := s.refuse(CodeStoreUnreadable, time.Time{})
+		e.cause = err
+		return e
+	}
+	e := s.refuse(CodeInternal, time.Time{})
+	e.cause = err
+	return e
+}
+
+func badParams(format string, args ...any) *Error {
+	return &Error{Code: CodeInternal, Params: true, Message: fmt.Sprintf(format, args...)}
+}

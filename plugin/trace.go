@@ -1,0 +1,39 @@
+package plugin
+
+import (
+	"time"
+
+	"codex-rota/logging"
+)
+
+// The request log's lines (DESIGN 6). Package logging hides the credentials.
+
+func (s *Service) logRequest(c *call, p *Prepared) {
+	if s.requests == nil {
+		return
+	}
+	edits := make([]logging.Edit, len(p.Edits))
+	for i, e := range p.Edits {
+		edits[i] = logging.Edit(e)
+	}
+	s.requests.Request(logging.Request{Call: string(c.id), Attempt: c.attempt, Account: c.account, Method: c.method,
+		URL: p.URL, Headers: p.Headers, Body: c.raw, Edits: edits})
+}
+
+func (s *Service) logResponse(c *call, p ResponseParams, head []byte, out outcome, v *Verdict) {
+	if s.requests == nil {
+		return
+	}
+	attempt := c.attempt
+	if v.Verdict == VerdictRetry {
+		attempt-- // the answer is to the one before
+	}
+	line := logging.Response{Call: string(c.id), Attempt: attempt, Status: p.Status, Headers: p.Headers,
+		Elapsed: milliseconds(p.ElapsedMs), Head: head, Verdict: v.Verdict, Why: string(out.answer.Class)}
+	if p.TransportError != nil {
+		line.Transport, line.Why = p.TransportError.Kind, "transport"
+	}
+	s.requests.Response(line)
+}
+
+func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
