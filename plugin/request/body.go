@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 )
 
 // ErrNotObject is Scan's answer to a body that is no JSON object at all.
@@ -84,7 +83,7 @@ type Body struct {
 	reasoningEmpty                  bool
 	effort, context                 span // in reasoning
 
-	room [16]fieldEntry // entries of any usual body
+	usual [16]fieldEntry // room for the entries of any usual body
 }
 
 // Scan finds the offsets that Transform needs, in one pass. It refuses what
@@ -101,7 +100,7 @@ func Scan(body []byte) (*Body, error) {
 		return nil, ErrNotObject
 	}
 	b := &Body{raw: body}
-	b.entries = b.room[:0]
+	b.entries = b.usual[:0]
 	b.scanObject(&s)
 	s.space()
 	if s.bad || s.pos != len(body) {
@@ -232,6 +231,3 @@ func (b *Body) text(v span) []byte { return decoded(b.raw, span{v.start + 1, v.e
 
 // hasText reports whether v is a string with something other than spaces in it.
 func (b *Body) hasText(v span) bool { return b.isText(v) && len(bytes.TrimSpace(b.text(v))) > 0 }
-
-// len2 is the number of bits that n needs.
-func len2(n int) int { return bits.Len(uint(n)) }

@@ -54,8 +54,8 @@ func Apply(body []byte, edits []Edit) []byte {
 // editList gathers edits in ascending order. Edits that touch become one, so
 // that the start of each lies past the end of the one before.
 type editList struct {
-	list []Edit
-	room int // edits to make place for when the first one comes
+	list   []Edit
+	expect int // edits to make room for when the first one comes
 }
 
 func (l *editList) replace(at span, text string) {
@@ -66,7 +66,7 @@ func (l *editList) replace(at span, text string) {
 		return
 	}
 	if l.list == nil {
-		l.list = make([]Edit, 0, l.room)
+		l.list = make([]Edit, 0, l.expect)
 	}
 	l.list = append(l.list, Edit{Start: start, Delete: end - start, Text: text})
 }

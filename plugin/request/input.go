@@ -215,14 +215,15 @@ func (b *Body) compact(v span) []byte {
 }
 
 // drops reports whether an item is left out: a reference, which fails with
-// store:false, or content encrypted for another account. A call and its output
-// are never dropped: the other half would be left alone.
+// store:false, or content encrypted for another account. Never dropped are what
+// the host instructs with, and a call or its output: the other half would be left
+// alone.
 func (t *transform) drops(it *item) bool {
 	b := t.body
 	if it.kind == kindReference {
 		return t.mend
 	}
-	if !t.o.DropReasoning && t.o.Dropped == nil || it.kind.isCall() || it.kind.isOutput() {
+	if !t.o.DropReasoning && t.o.Dropped == nil || it.leads || it.kind.isCall() || it.kind.isOutput() {
 		return false
 	}
 	var sum [sha256.Size]byte

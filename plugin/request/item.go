@@ -3,6 +3,7 @@ package request
 import (
 	"bytes"
 	"hash/maphash"
+	"math/bits"
 )
 
 // kind is what the rules need to know of an input item's type.
@@ -11,6 +12,7 @@ type kind uint8
 const (
 	kindNone kind = iota // no type: a bare message, or a reference
 	kindOther
+	kindMessage
 	kindReference
 	kindReasoning
 	kindTools // additional_tools
@@ -24,6 +26,8 @@ const (
 
 func kindOf(name []byte) kind {
 	switch string(name) {
+	case "message":
+		return kindMessage
 	case "item_reference":
 		return kindReference
 	case "reasoning":
@@ -146,7 +150,8 @@ func (b *Body) scanItem(s *scanner, list int) item {
 	if it.kind == kindNone && it.hasID && !it.hasRole {
 		it.kind = kindReference // the API lets a reference leave its type out
 	}
-	it.leads = it.leads || it.kind == kindTools
+	message := it.kind == kindNone || it.kind == kindMessage
+	it.leads = it.leads && message || it.kind == kindTools
 	if it.kind.isCall() || it.kind.isOutput() {
 		b.paired++
 	}
@@ -217,7 +222,7 @@ func (b *Body) pair() {
 	if b.paired == 0 {
 		return
 	}
-	table := make([]pairSlot, 2<<len2(b.paired))
+	table := make([]pairSlot, 2<<bits.Len(uint(b.paired))) // a power of two, at most half full
 	seed := maphash.MakeSeed()
 	slot := func(id []byte) *pairSlot {
 		for h := maphash.Bytes(seed, id); ; h++ {

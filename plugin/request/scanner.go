@@ -27,7 +27,8 @@ type scanner struct {
 	bad   bool
 }
 
-// value steps over one value of any kind and returns where it lies.
+// value steps over one value of any kind and returns where it lies; it is absent
+// when there was none.
 func (s *scanner) value() span {
 	start := s.pos
 	switch s.peek() {
@@ -45,6 +46,9 @@ func (s *scanner) value() span {
 		s.literal("null")
 	default:
 		s.number()
+	}
+	if s.bad {
+		return span{}
 	}
 	return span{int32(start), int32(s.pos)}
 }

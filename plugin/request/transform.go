@@ -22,9 +22,8 @@ type transform struct {
 	lite   bool
 	shape  shape
 
-	removed int // top-level members cut so far
-	added   strings.Builder
-	dropped []string
+	removed int      // top-level members cut so far
+	dropped []string // hashes
 }
 
 // Transform decides the edits that make the body one that the backend takes
@@ -36,7 +35,7 @@ func (b *Body) Transform(o Options) Result {
 		return res
 	}
 	t := transform{body: b, o: o, mend: !o.Untouched, model: res.Model}
-	t.edits.room = len(b.entries) + len(b.cuts) + b.unpaired() + 8
+	t.edits.expect = len(b.entries) + len(b.cuts) + b.unpaired() + 8
 	if o.Model != "" {
 		t.model = o.Model
 	}
@@ -232,9 +231,10 @@ func (t *transform) newReasoning() string {
 // missing adds the members that the body must have and has not, at its end.
 func (t *transform) missing() {
 	b := t.body
+	var added strings.Builder
 	add := func(f field, name, value string) {
 		if b.last[f] == 0 && value != "" {
-			addMember(&t.added, name, value)
+			addMember(&added, name, value)
 		}
 	}
 	if t.o.Model != "" {
@@ -255,10 +255,10 @@ func (t *transform) missing() {
 		add(fieldStore, "store", "false")
 		add(fieldStream, "stream", "true")
 	}
-	if t.added.Len() == 0 {
+	text := added.String()
+	if text == "" {
 		return
 	}
-	text := t.added.String()
 	if int(b.total) > t.removed {
 		text = "," + text
 	}
