@@ -184,13 +184,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.opts.OnCall != nil {
 		s.opts.OnCall(x.snapshot())
 	}
-	end := x.send(w, handle(x))
+	a := handle(x)
+	end := x.send(w, a)
 	x.update(func(c *Call) { c.End = end })
 	if s.opts.Log != nil {
 		c := x.snapshot()
 		s.opts.Log(strings.Join(strings.Fields(fmt.Sprintf("%s %s %d %s %s %s", c.Kind, c.Seat, c.Status, c.Fault, c.Refused, strings.Join(c.Notes, "; "))), " "))
 	}
-	if end == EndCut {
+	if end == EndCut && !a.reset { // a reset connection is gone already
 		panic(http.ErrAbortHandler) // the one way to end a chunked body short
 	}
 }
@@ -323,6 +324,7 @@ func (x *exchange) resetConn(w http.ResponseWriter) End {
 	if err != nil {
 		return EndCut
 	}
+	x.update(func(c *Call) { c.End = EndCut }) // before the caller can see it
 	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
 		err = tcp.SetLinger(0)
 	}
