@@ -192,6 +192,8 @@ type resolution struct {
 // settled reports whether nothing has to be fetched.
 func (r resolution) settled() bool { return r.ok || !r.catalogue && r.prompt == "" }
 
+// resolve finds a model's text in a snapshot: the first of its places that is
+// known to exist, or the first that nobody has asked for yet.
 func (s *store) resolve(snap *snapshot, model string) resolution {
 	if snap == nil {
 		return resolution{catalogue: true}
