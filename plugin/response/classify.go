@@ -213,13 +213,14 @@ func namedModel(message string) string {
 	return ""
 }
 
+// isSlug reports whether s is written as model ids and error codes are.
 func isSlug(s string) bool {
 	if s == "" || len(s) > 100 {
 		return false
 	}
 	for _, r := range s {
 		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-._:/", r):
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-_.:/", r):
 		default:
 			return false
 		}

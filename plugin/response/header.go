@@ -64,11 +64,11 @@ func readLimits(headers []Header, now time.Time) headerLimits {
 			found = addQuotaField(found, rest, value)
 		}
 	}
-	if len(found) > 0 {
-		limits.windows = make([]Window, 0, len(found))
-	}
 	for _, h := range found {
 		if w, ok := h.window(headers, now); ok && !copiesActive(h, found, active) {
+			if limits.windows == nil {
+				limits.windows = make([]Window, 0, len(found))
+			}
 			limits.windows = append(limits.windows, w)
 		}
 	}

@@ -26,18 +26,13 @@ func number(text string) (float64, bool) {
 	return f, true
 }
 
-// leadingNumber reads the number that text begins with. Fetch joins repeated
-// headers with commas, and hosts read "60, 60" as 60.
-func leadingNumber(text string) (float64, bool) {
-	if f, ok := number(text); ok {
-		return f, true
+// firstOf is the first of the values that fetch joins with commas when a header
+// is repeated: hosts read "60, 60" as 60.
+func firstOf(text string) string {
+	if end := strings.IndexAny(text, ",;"); end > 0 && text[end-1] >= '0' && text[end-1] <= '9' {
+		return text[:end]
 	}
-	text = strings.TrimSpace(text)
-	end := strings.IndexFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
-	if end <= 0 {
-		return 0, false
-	}
-	return number(text[:end])
+	return text
 }
 
 // epoch reads a timestamp in seconds or milliseconds, zero when text is none.
@@ -68,7 +63,7 @@ func httpDate(text string) (time.Time, bool) {
 
 func atEpoch(text string, now time.Time) time.Time {
 	t := epoch(text)
-	if t.IsZero() {
+	if t.IsZero() && text != "" {
 		if parsed, err := time.Parse(time.RFC3339, strings.TrimSpace(text)); err == nil {
 			t = parsed.UTC()
 		}
@@ -77,7 +72,7 @@ func atEpoch(text string, now time.Time) time.Time {
 }
 
 func inSeconds(text string, now time.Time) time.Time {
-	if v, ok := leadingNumber(text); ok {
+	if v, ok := number(firstOf(text)); ok {
 		return after(v, time.Second, now)
 	}
 	if t, ok := httpDate(text); ok {
@@ -87,7 +82,7 @@ func inSeconds(text string, now time.Time) time.Time {
 }
 
 func inMilliseconds(text string, now time.Time) time.Time {
-	v, _ := leadingNumber(text)
+	v, _ := number(firstOf(text))
 	return after(v, time.Millisecond, now)
 }
 

@@ -109,10 +109,10 @@ func (r *refusal) addObject(object gjson.Result) {
 	r.hints = append(r.hints, object)
 }
 
-// addText takes a bare text: a code when it is one word, else a message.
+// addText takes a bare text: a code when it is written_like_one, else a message.
 func (r *refusal) addText(text string) {
 	text = strings.TrimSpace(text)
-	if strings.ContainsAny(text, " \t\r\n") || strings.HasSuffix(text, ".") {
+	if !isSlug(text) || !strings.Contains(text, "_") {
 		if r.message == "" {
 			r.message = cut(text)
 		}

@@ -121,11 +121,9 @@ func readKind(name, data []byte) (kind eventKind, eventType string) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		return kindDone, ""
 	}
-	inner := gjson.GetBytes(data, "type").String()
+	eventType = gjson.GetBytes(data, "type").String()
 	// An error event may hold the error's type where others have their own.
-	if k := kindOf(inner); k == kindFailed || inner != "" && kindOf(string(name)) != kindFailed {
-		eventType = inner
-	} else {
+	if eventType == "" || kindOf(string(name)) == kindFailed {
 		eventType = string(name)
 	}
 	kind = kindOf(eventType)

@@ -1,6 +1,9 @@
 package response
 
 import (
+	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -68,7 +71,7 @@ func (a *answer) setWait(out *Outcome, r *refusal) {
 		out.Until = a.hint(r)
 	}
 	if out.Told = !out.Until.IsZero(); !out.Told {
-		out.Until = a.now.Add(defaultWait)
+		out.Until = a.now.Add(defaultWait).UTC()
 	}
 }
 
@@ -94,25 +97,20 @@ func DropHeaders(headers []Header, now time.Time, longest time.Duration) []strin
 		default:
 			continue
 		}
-		// Compared as numbers: the hint may be too large for a Duration.
-		v, ok := leadingNumber(h[1])
-		tooLong := ok && v > float64(longest)/float64(unit)
-		if !ok {
-			t, isDate := httpDate(h[1])
-			tooLong = isDate && t.Sub(now) > longest
-		}
-		if tooLong && !containsFold(drop, h[0]) {
+		if delayExceeds(h[1], unit, now, longest) && !slices.Contains(drop, h[0]) {
 			drop = append(drop, h[0])
 		}
 	}
 	return drop
 }
 
-func containsFold(names []string, name string) bool {
-	for _, n := range names {
-		if strings.EqualFold(n, name) {
-			return true
-		}
+// delayExceeds compares numbers of units, because a hint may be too large for a
+// Duration, or even for a float: then ParseFloat gives infinity and an error.
+func delayExceeds(hint string, unit time.Duration, now time.Time, longest time.Duration) bool {
+	units, err := strconv.ParseFloat(strings.TrimSpace(firstOf(hint)), 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return units > float64(longest)/float64(unit)
 	}
-	return false
+	t, isDate := httpDate(hint)
+	return isDate && t.Sub(now) > longest
 }
