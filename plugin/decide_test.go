@@ -52,7 +52,7 @@ func TestDecide(t *testing.T) {
 		{"refresh refused, others limited", start, outcome{what: renewalRefused}, facing(alone, func(f *facts) { f.next.Soonest = decideNow.Add(time.Hour) }), fails(CodeAllLimited)},
 		{"workspace: suspended, next account", start, answer(response.ClassWorkspace, 0), other, flags(actRetry, pool.FlagSuspended)},
 		{"quota: block and next account", start, answer(response.ClassQuota, 5*24*time.Hour), other, blocks(actRetry, "b", pool.BlockQuota, 5*24*time.Hour)},
-		{"quota: six tries do not stop it", with(func(p *progress) { p.tries = 7 }), answer(response.ClassQuota, time.Hour), other, blocks(actRetry, "b", pool.BlockQuota, time.Hour)},
+		{"quota: six tries do not stop it", with(func(p *progress) { p.tries = 6 }), answer(response.ClassQuota, time.Hour), other, blocks(actRetry, "b", pool.BlockQuota, time.Hour)},
 		{"quota, nothing left: the soonest time", start, answer(response.ClassQuota, 2*time.Hour), facing(alone, func(f *facts) { f.next.Soonest = decideNow.Add(time.Hour) }), failsAt(CodeAllLimited, time.Hour)},
 		{"quota, nothing left, own reset is sooner", start, answer(response.ClassQuota, time.Hour), facing(alone, func(f *facts) { f.next.Soonest = decideNow.Add(3 * time.Hour) }), failsAt(CodeAllLimited, time.Hour)},
 		{"quota: an older block that lasts longer counts", start, answer(response.ClassQuota, time.Hour), facing(alone, func(f *facts) { f.until = decideNow.Add(4 * time.Hour) }), failsAt(CodeAllLimited, 4*time.Hour)},

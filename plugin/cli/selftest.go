@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codex-rota/plugin"
+	"codex-rota/plugin/sim"
+)
+
+const selfTestLimit = 2 * time.Minute
+
+// selfCheck is one line of the self-test. A check that has nothing to look at
+// gives a *skipped.
+type selfCheck struct {
+	name string
+	run  func(ctx context.Context, a *app) (detail string, err error)
+}
+
+type skipped struct{ why string }
+
+func (s *skipped) Error() string { return s.why }
+
+func (a *app) selfTestCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "self-test",
+		Short: "Check this install against a simulated OpenAI; touches no account and no network",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			ctx, cancel := context.WithTimeout(ctx, selfTestLimit)
+			defer cancel()
+			return a.selfTest(ctx, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+type selfTestLine struct {
+	Name   string `json:"name"`
+	Result string `json:"result"` // ok, fail or skip
+	Detail string `json:"detail"`
+}
+
+func (a *app) selfTest(ctx context.Context, asJSON bool) error {
+	var lines []selfTestLine
+	failed := false
+	for _, check := range selfChecks() {
+		line := selfTestLine{Name: check.name, Result: "ok"}
+		detail, err := check.run(ctx, a)
+		var skip *skipped
+		switch {
+		case errors.As(err, &skip):
+			line.Result, line.Detail = "skip", skip.why
+		case err != nil:
+			line.Result, line.Detail, failed = "fail", err.Error(), true
+		default:
+			line.Detail = detail
+		}
+		if !asJSON {
+			fmt.Fprintf(a.Out, "%-5s %-14s %s\n", line.Result, line.Name, line.Detail)
+		}
+		lines = append(lines, line)
+	}
+	if asJSON {
+		if err := printJSON(a.Out, struct {
+			Schema int            `json:"schema"`
+			Passed bool           `json:"passed"`
+			Checks []selfTestLine `json:"checks"`
+		}{1, !failed, lines}); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return errSaid
+	}
+	return nil
+}
+
+func selfChecks() []selfCheck {
+	return []selfCheck{
+		{"binary", checkBinary},
+		{"store", checkStore},
+		{"locks", checkLocks},
+		{"rpc", checkRPC},
+		{"refresh", checkRefresh},
+		{"fail-over", checkFailOver},
+		{"instructions", checkInstructions},
+		{"host opencode", checkOpenCode},
+	}
+}
+
+// checkBinary runs this very binary, as a host would.
+func checkBinary(ctx context.Context, a *app) (string, error) {
+	out, err := exec.CommandContext(ctx, a.Executable, "version").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s does not run: %w", a.Executable, err)
+	}
+	said := strings.TrimSpace(string(out))
+	if !strings.Contains(said, plugin.Version) {
+		return "", fmt.Errorf("%s says %q, this is version %s", a.Executable, said, plugin.Version)
+	}
+	return a.Executable + " " + plugin.Version, nil
+}
+
+// checkStore adds accounts in one process and reads them in another.
+func checkStore(ctx context.Context, a *app) (string, error) {
+	p, err := newPlayground()
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	if _, err := p.addSeats(ctx, sim.Seat{Name: "one"}, sim.Seat{Name: "two"}); err != nil {
+		return "", err
+	}
+	listed, err := p.command(ctx, a, "list", "--json")
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(listed, `"state": "ready"`) != 2 {
+		return "", errors.New("two accounts were written, but not read back")
+	}
+	return "written and read back in a temporary folder", nil
+}
+
+// checkLocks lets three processes want the same expired token at once: with
+// working locks the issuer is asked once.
+func checkLocks(ctx context.Context, a *app) (string, error) {
+	return oneRefresh(ctx, a, 3)
+}
+
+// checkRefresh renews one expired token.
+func checkRefresh(ctx context.Context, a *app) (string, error) {
+	return oneRefresh(ctx, a, 1)
+}
+
+// oneRefresh lets processes want one expired token at once and counts what the
+// issuer got.
+func oneRefresh(ctx context.Context, a *app, processes int) (string, error) {
+	p, err := newPlayground()
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	seats, err := p.addSeats(ctx, sim.Seat{Name: "expired", Expired: true})
+	if err != nil {
+		return "", err
+	}
+	failures := make(chan error, processes)
+	for range processes {
+		go func() {
+			_, err := p.command(ctx, a, "token")
+			failures <- err
+		}()
+	}
+	for range processes {
+		err = errors.Join(err, <-failures)
+	}
+	if err != nil {
+		return "", err
+	}
+	if n := p.sim.RefreshCount(seats[0]); n != 1 {
+		return "", fmt.Errorf("%d processes sent %d refresh requests, want 1", processes, n)
+	}
+	return fmt.Sprintf("%d process(es), one refresh request", processes), nil
+}
+
+// checkRPC talks to a child of this binary over real pipes.
+func checkRPC(ctx context.Context, a *app) (string, error) {
+	p, err := newPlayground()
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil)
+	if err != nil {
+		return "", err
+	}
+	var hello plugin.InitializeResult
+	err = h.ask(ctx, "initialize", plugin.InitializeParams{Protocol: plugin.Protocol, Host: plugin.HostInfo{Name: "self-test"}}, &hello)
+	if err == nil && hello.Version != plugin.Version {
+		err = fmt.Errorf("the child is version %s", hello.Version)
+	}
+	if cerr := h.close(); err == nil {
+		err = cerr
+	}
+	return "a child answered over its pipes and ended with them", err
+}
+
+// checkFailOver meets a spent limit and expects the answer from the next account.
+func checkFailOver(ctx context.Context, a *app) (string, error) {
+	p, err := newPlayground()
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	seats, err := p.addSeats(ctx, sim.Seat{Name: "spent"}, sim.Seat{Name: "fresh"})
+	if err != nil {
+		return "", err
+	}
+	if err := p.sim.AddFault(sim.Fault{Name: "weekly-limit", Seat: seats[0].Name}); err != nil {
+		return "", err
+	}
+	text, err := a.demoPipe(ctx, p.env(a.Environ()))
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(text, seats[1].Name) {
+		return "", fmt.Errorf("the answer is %q, want it from the second account", text)
+	}
+	return "429 on the first account, answer from the second", nil
+}
+
+// checkInstructions fetches them once and reads them again from the cache.
+func checkInstructions(ctx context.Context, a *app) (string, error) {
+	p, err := newPlayground()
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil)
+	if err != nil {
+		return "", err
+	}
+	var first, second plugin.InstructionsResult
+	err = h.ask(ctx, "instructions/get", plugin.InstructionsParams{Model: demoModel}, &first)
+	if err == nil {
+		err = h.ask(ctx, "instructions/get", plugin.InstructionsParams{Model: demoModel}, &second)
+	}
+	if cerr := h.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return "", err
+	}
+	if first.Source != "network" || second.Source != "cache" || first.Text != second.Text || first.Text == "" {
+		return "", fmt.Errorf("they came from %s, then from %s", first.Source, second.Source)
+	}
+	return "fetched once, then from the cache", nil
+}
+
+// checkOpenCode looks at the real registration; none is no fault.
+func checkOpenCode(_ context.Context, a *app) (string, error) {
+	state, err := a.openCode().State()
+	if err != nil {
+		return "", err
+	}
+	if !state.Registered {
+		return "", &skipped{"not registered; codex-rota install opencode does it"}
+	}
+	if _, err := os.Stat(state.Binary); err != nil {
+		return "", fmt.Errorf("the registered binary is missing: %w; codex-rota install opencode mends it", err)
+	}
+	if state.ShimVersion != plugin.Version {
+		return "", fmt.Errorf("the shim is of version %s; codex-rota install opencode renews it", state.ShimVersion)
+	}
+	return "registered in " + state.ConfigPath, nil
+}
+
+// command runs this binary in the playground and gives what it printed.
+func (p *playground) command(ctx context.Context, a *app, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, a.Executable, args...)
+	cmd.Env = p.env(a.Environ())
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return "", fmt.Errorf("codex-rota %s: %s", args[0], strings.TrimSpace(string(exit.Stderr)))
+	}
+	return string(out), err
+}
