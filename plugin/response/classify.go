@@ -1,9 +1,20 @@
 package response
 
 import (
-	"net/http"
 	"strings"
 	"time"
+)
+
+// The statuses that mean something here. Package net/http has them too, but
+// brings I/O into a package that does none.
+const (
+	statusOK              = 200
+	statusBadRequest      = 400
+	statusUnauthorized    = 401
+	statusTooManyRequests = 429
+	statusServerError     = 500 // and everything above
+	statusBadGateway      = 502
+	statusUnavailable     = 503
 )
 
 // Classify understands an answer: an error status with its body (at most its
@@ -163,13 +174,13 @@ func (a *answer) statusClass(r *refusal) Class {
 		status = r.status
 	}
 	switch {
-	case status == http.StatusUnauthorized:
+	case status == statusUnauthorized:
 		return ClassAuth
-	case status == http.StatusTooManyRequests && a.tellsQuota(r):
+	case status == statusTooManyRequests && a.tellsQuota(r):
 		return ClassQuota
-	case status == http.StatusTooManyRequests:
+	case status == statusTooManyRequests:
 		return ClassRateLimit
-	case status >= http.StatusInternalServerError:
+	case status >= statusServerError:
 		return ClassOverload
 	}
 	return ClassOther

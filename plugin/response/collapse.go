@@ -3,7 +3,6 @@ package response
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ func Collapse(sse []byte, now time.Time) Collapsed {
 	if trimmed := bytes.TrimSpace(sse); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		root := gjson.ParseBytes(trimmed)
 		if !hasError(root) {
-			return collapsed(http.StatusOK, trimmed)
+			return collapsed(statusOK, trimmed)
 		}
 		r := readJSON(root)
 		return collapsedFailure(&r, now)
@@ -37,9 +36,9 @@ func Collapse(sse []byte, now time.Time) Collapsed {
 	case c.failure != nil:
 		return collapsedFailure(c.failure, now)
 	case c.response != "":
-		return collapsed(http.StatusOK, c.whole())
+		return collapsed(statusOK, c.whole())
 	}
-	return collapsedError(http.StatusBadGateway, errorBody{
+	return collapsedError(statusBadGateway, errorBody{
 		Message: "the stream ended before the response was complete",
 		Type:    "server_error",
 		Code:    "incomplete_stream",
@@ -167,13 +166,13 @@ func collapsedError(status int, e errorBody) Collapsed {
 // waiting is a 429, overload a 503, the rest a 400, which ends the turn in every
 // host and shows the message (FACTS-hosts).
 func collapsedFailure(r *refusal, now time.Time) Collapsed {
-	out := newAnswer(http.StatusOK, nil, now).refused(r)
-	status, kind := http.StatusBadRequest, "invalid_request_error"
+	out := newAnswer(statusOK, nil, now).refused(r)
+	status, kind := statusBadRequest, "invalid_request_error"
 	switch out.Class {
 	case ClassQuota, ClassRateLimit:
-		status, kind = http.StatusTooManyRequests, "rate_limit_error"
+		status, kind = statusTooManyRequests, "rate_limit_error"
 	case ClassOverload:
-		status, kind = http.StatusServiceUnavailable, "server_error"
+		status, kind = statusUnavailable, "server_error"
 	}
 	e := errorBody{Message: out.Message, Type: r.kind, Code: out.Code}
 	if e.Type == "" {

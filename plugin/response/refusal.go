@@ -109,7 +109,7 @@ func (r *refusal) addObject(object gjson.Result) {
 	r.hints = append(r.hints, object)
 }
 
-// addText takes a bare text: a code when it is written_like_one, else a message.
+// addText takes a bare text: a code when it is written like one, else a message.
 func (r *refusal) addText(text string) {
 	text = strings.TrimSpace(text)
 	if !isSlug(text) || !strings.Contains(text, "_") {
