@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -23,6 +24,9 @@ const (
 	// blocksKept is how long a block is kept after its end, so that a clock
 	// that jumped ahead and back does not lose it.
 	blocksKept = 24 * time.Hour
+	// longestLimit is the longest time a limit was seen to last (FACTS-upstream
+	// 4); what is further away is absurd.
+	longestLimit = 35 * 24 * time.Hour
 	// clockSkew is how far ahead of now a recorded time may lie before it is
 	// taken for the trace of a clock that was wrong.
 	clockSkew = 10 * time.Minute
@@ -40,7 +44,13 @@ func (f Facts) Apply(e Event, now time.Time) Facts {
 	}
 	var learned Facts
 	for _, w := range e.Windows {
+		if math.IsNaN(w.UsedPercent) || math.IsInf(w.UsedPercent, 0) {
+			continue
+		}
 		w.ObservedAt, w.ResetAt = at, wall(w.ResetAt)
+		if w.ResetAt.Sub(now).Abs() > longestLimit {
+			w.ResetAt = time.Time{}
+		}
 		learned.Windows = mergeWindows(learned.Windows, []Window{w})
 	}
 	if e.Block != nil && e.Block.Window != WindowCodeReview {
@@ -65,6 +75,9 @@ func (f Facts) Apply(e Event, now time.Time) Facts {
 
 func (b Block) learned(now time.Time) Block {
 	b.LearnedAt, b.Until = now, wall(b.Until)
+	if b.Until.Sub(now) > longestLimit {
+		b.Until = now.Add(longestLimit)
+	}
 	if b.Kind != BlockQuota {
 		b.Window = ""
 	} else if b.Window == "" || accountWide(b.Window) {
