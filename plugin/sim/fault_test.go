@@ -198,6 +198,9 @@ func checkStruck(t *testing.T, r *rig, info sim.FaultInfo, c faultCase, got repl
 	if struck.Fault != info.Name || !slices.Contains(info.Kinds, struck.Kind) || info.Means == "" {
 		t.Errorf("the call does not tell its fault: %+v", struck)
 	}
+	if struck.Held != strings.Contains(info.Means, "until Release") {
+		t.Errorf("held: %v", struck.Held)
+	}
 	if want := map[bool]sim.End{true: sim.EndCut, false: sim.EndAnswered}[c.cut || c.status == 0]; struck.End != want {
 		t.Errorf("end %q, want %q", struck.End, want)
 	}

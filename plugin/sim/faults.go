@@ -154,7 +154,6 @@ func tokenFaults() []faultSpec {
 			}
 			x.s.mu.Lock()
 			defer x.s.mu.Unlock()
-			delete(x.s.refresh, x.seat.tokens.Refresh)
 			x.seat.tokens.Refresh, x.s.refresh[sent].used = sent, false
 			t := x.seat.tokens
 			t.Refresh = ""

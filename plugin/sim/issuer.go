@@ -219,7 +219,7 @@ func (x *exchange) exchangeCode() answer {
 		}
 		defer x.s.mu.Unlock()
 		x.seat, x.call.Seat = c.seat, c.seat.Name
-		t := x.s.issue(&grant{seat: c.seat}, x.s.opts.Now().Add(c.seat.ExpiresIn), true)
+		t := x.s.issue(&grant{seat: c.seat}, x.s.opts.Now().Add(c.seat.ExpiresIn))
 		return tokenAnswer(t, c.seat.ExpiresIn)
 	})
 }
@@ -247,7 +247,7 @@ func (x *exchange) refreshTokens() answer {
 		defer x.s.mu.Unlock()
 		t.used = true
 		seat := t.grant.seat
-		return tokenAnswer(x.s.issue(t.grant, x.s.opts.Now().Add(seat.ExpiresIn), true), seat.ExpiresIn)
+		return tokenAnswer(x.s.issue(t.grant, x.s.opts.Now().Add(seat.ExpiresIn)), seat.ExpiresIn)
 	})
 }
 

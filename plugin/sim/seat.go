@@ -94,7 +94,7 @@ func (s *Server) AddSeat(config Seat) *Seat {
 	if seat.Expired {
 		expires = now.Add(-time.Minute)
 	}
-	s.issue(&grant{seat: seat}, expires, true)
+	s.issue(&grant{seat: seat}, expires)
 	s.seats = append(s.seats, seat)
 	return seat
 }
@@ -130,9 +130,8 @@ func (seat *Seat) RefuseAccess() {
 	}
 }
 
-// issue makes new tokens of a grant; without rotate the refresh token stays. The
-// lock is held.
-func (s *Server) issue(g *grant, expires time.Time, rotate bool) Tokens {
+// issue makes new tokens of a grant. The lock is held.
+func (s *Server) issue(g *grant, expires time.Time) Tokens {
 	seat, now := g.seat, s.opts.Now()
 	who := authClaims{
 		AccountID: seat.AccountID, AccountUserID: seat.AccountUserID, UserID: seat.UserID,
@@ -144,12 +143,9 @@ func (s *Server) issue(g *grant, expires time.Time, rotate bool) Tokens {
 	access.ClientID, access.Scopes = s.opts.ClientID, strings.Fields(scope)
 	access.Profile = &profileClaims{Email: seat.Email, Verified: true}
 	id.Audience, id.Email, id.ID = []string{s.opts.ClientID}, seat.Email, s.id("jti_")
-	t := Tokens{Access: sign(access), ID: sign(id), Refresh: seat.tokens.Refresh, ExpiresAt: expires}
+	t := Tokens{Access: sign(access), ID: sign(id), Refresh: s.id("rt_"), ExpiresAt: expires}
 	s.access[t.Access] = &accessToken{seat: seat, grant: g, expires: expires}
-	if rotate {
-		t.Refresh = s.id("rt_")
-		s.refresh[t.Refresh] = &refreshToken{grant: g}
-	}
+	s.refresh[t.Refresh] = &refreshToken{grant: g}
 	seat.tokens = t
 	return t
 }

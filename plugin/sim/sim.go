@@ -44,7 +44,7 @@ type Server struct {
 	ending context.CancelFunc
 	served sync.WaitGroup // listeners
 	conns  sync.WaitGroup // open connections
-	busy   sync.WaitGroup // handlers
+	busy   sync.WaitGroup // handlers: one that reset its connection outlives it
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced whenever a call changes

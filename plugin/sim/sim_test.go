@@ -246,45 +246,84 @@ func TestResetForgetsCallsAndFaults(t *testing.T) {
 	}
 }
 
-// TestCloseEndsEverything holds calls in every way there is, and then counts
-// goroutines: Close must have waited for all of them.
+// TestCloseEndsEverything holds calls in every way there is; after Close none of
+// them, and nothing that served them, is left.
 func TestCloseEndsEverything(t *testing.T) {
-	s, err := sim.Start(sim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	r := &rig{Server: s, t: t, ctx: context.Background(), client: &http.Client{Transport: transport}}
+	r := start(t, sim.Options{})
 	never := make(chan struct{})
-	s.SetReply(func(sim.Call) sim.Reply { return sim.Reply{Step: never} })
+	r.SetReply(func(sim.Call) sim.Reply { return sim.Reply{Step: never} })
 	var callers sync.WaitGroup
 	for i, fault := range []string{"hang-headers", "slow-start", "", "reset-connection"} {
-		seat := s.AddSeat(sim.Seat{})
+		seat := r.AddSeat(sim.Seat{})
 		if fault != "" {
-			if err := s.AddFault(sim.Fault{Name: fault, Seat: seat.Name}); err != nil {
+			if err := r.AddFault(sim.Fault{Name: fault, Seat: seat.Name}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		callers.Go(func() { r.model(seat, goodBody) })
-		if _, err := s.WaitCall(context.Background(), sim.KindResponses, i+1); err != nil {
+		if _, err := r.WaitCall(r.ctx, sim.KindResponses, i+1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Close(); err != nil {
+	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	for _, g := range strings.Split(string(stacks), "\n\n") {
-		if strings.Contains(g, "sim.(*Server).ServeHTTP") || strings.Contains(g, "http.(*Server).Serve(") {
-			t.Errorf("still running after Close:\n%s", g)
+	for _, c := range r.Calls() {
+		if c.End == "" {
+			t.Errorf("call %d is still answered", c.ID)
 		}
 	}
 	callers.Wait()
-	transport.CloseIdleConnections()
-	for _, c := range s.Calls() {
-		if c.End == "" {
-			t.Errorf("call %d never ended", c.ID)
+	if got := plainCall(r, r.Seats()[0]); got.err == nil {
+		t.Errorf("still listening: %d", got.status)
+	}
+	for serving() != "" {
+		if r.ctx.Err() != nil {
+			t.Fatalf("still running after Close:\n%s", serving())
 		}
+		runtime.Gosched() // the last instructions of a goroutine that has told its end
+	}
+}
+
+// serving gives the stack of a goroutine that still serves, "" when there is none.
+func serving() string {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for _, g := range strings.Split(string(stacks), "\n\n") {
+		if strings.Contains(g, "http.(*conn).serve") || strings.Contains(g, "http.(*Server).Serve(") {
+			return g
+		}
+	}
+	return ""
+}
+
+// TestCloseWaitsForHandlers keeps one busy past the end of its connection.
+func TestCloseWaitsForHandlers(t *testing.T) {
+	r := start(t, sim.Options{})
+	seat := r.AddSeat(sim.Seat{})
+	begun, block := make(chan struct{}), make(chan struct{})
+	r.SetReply(func(sim.Call) sim.Reply {
+		close(begun)
+		<-block
+		return sim.Reply{}
+	})
+	answered, closed := make(chan reply), make(chan error)
+	go func() { answered <- r.model(seat, goodBody) }()
+	<-begun
+	go func() { closed <- r.Close() }()
+	if got := <-answered; got.err == nil {
+		t.Errorf("answered %d", got.status)
+	}
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+	default:
+		close(block)
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	}
+	if c := r.last(); c.End != sim.EndGone {
+		t.Errorf("end %q", c.End)
 	}
 }
