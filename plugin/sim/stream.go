@@ -1,220 +1,260 @@
-package logging
+package sim
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"sync"
-	"time"
-	"unicode/utf8"
-
-	"github.com/hashicorp/go-hclog"
+	"io"
+	"net/http"
+	"strings"
 )
 
-// RequestsLog is the name of the request log in the log folder.
-const RequestsLog = "requests.jsonl"
-
-// maxLoggedBody bounds what one line holds of a body or of an edit's text.
-const maxLoggedBody = 4 << 20
-
-// RequestLog writes what the plugin saw of each call, one JSON line an event
-// (DESIGN 6). Headers and URLs lose their credentials; bodies are written only
-// when asked for, and through Redact too. Several processes may write to one
-// folder. A nil *RequestLog does nothing. A failing disk never fails a call: it
-// is reported to the logger, once.
-type RequestLog struct {
-	file   *rotatingFile
-	bodies bool
-	log    hclog.Logger
-	now    func() time.Time
-	report sync.Once
+// Reply is what the model answers to one call. The zero value says hello with the
+// name of the seat, so that a reader sees who answered.
+type Reply struct {
+	Text string          // "": Hello from NAME
+	Tool *ToolCall       // not nil: a function call in place of the text
+	Step <-chan struct{} // not nil: one receive before each delta
 }
 
-// RequestLogOptions says where the request log goes. Bodies adds request
-// bodies, and of answers the head and the tail (CODEX_PLUGIN_LOG_BODIES). Log
-// must not be nil. Now nil is time.Now.
-type RequestLogOptions struct {
-	Dir    string
-	Bodies bool
-	Log    hclog.Logger
-	Now    func() time.Time
+// ToolCall is a function call by the model.
+type ToolCall struct {
+	ID        string `json:"id"` // call_id
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"` // JSON text
 }
 
-// OpenRequestLog opens RequestsLog in o.Dir. With bodies it warns each time:
-// prompts, source code and answers will lie in that file.
-func OpenRequestLog(o RequestLogOptions) (*RequestLog, error) {
-	file, err := openRotatingFile(filepath.Join(o.Dir, RequestsLog), maxFileSize)
-	if err != nil {
-		return nil, fmt.Errorf("open the request log: %w", err)
+// SetReply says what the model answers from now on; nil gives the zero Reply.
+func (s *Server) SetReply(reply func(Call) Reply) {
+	if reply == nil {
+		reply = func(Call) Reply { return Reply{} }
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply = reply
+}
+
+// event is one server-sent event. Data's fields are those that clients read; the
+// absent ones are left out.
+type event struct {
+	data  eventData
+	hold  bool   // wait for Release before it
+	delta bool   // one of the small pieces that Reply.Step paces
+	raw   string // not "": these bytes in place of the event
+}
+
+func (e event) text() string {
+	if e.raw != "" {
+		return e.raw
 	}
-	if o.Bodies {
-		o.Log.Warn("request and answer bodies are being written to the log; unset CODEX_PLUGIN_LOG_BODIES to stop", "file", file.path)
+	return fmt.Sprintf("event: %s\ndata: %s\n\n", e.data.Type, toJSON(e.data))
+}
+
+type eventData struct {
+	Type         string          `json:"type"`
+	Sequence     int             `json:"sequence_number"`
+	Response     *responseObject `json:"response,omitempty"`
+	OutputIndex  *int            `json:"output_index,omitempty"`
+	ContentIndex *int            `json:"content_index,omitempty"`
+	ItemID       string          `json:"item_id,omitempty"`
+	Item         *outputItem     `json:"item,omitempty"`
+	Part         *contentPart    `json:"part,omitempty"`
+	Delta        string          `json:"delta,omitempty"`
+	Text         string          `json:"text,omitempty"`
+	Arguments    string          `json:"arguments,omitempty"`
+	Code         string          `json:"code,omitempty"`
+	Message      string          `json:"message,omitempty"`
+}
+
+type responseObject struct {
+	ID         string          `json:"id"`
+	Object     string          `json:"object"`
+	CreatedAt  int64           `json:"created_at"`
+	Status     string          `json:"status"`
+	Model      string          `json:"model"`
+	Output     []outputItem    `json:"output"`
+	Error      *streamError    `json:"error"`
+	Incomplete *incompleteness `json:"incomplete_details"`
+	Usage      *usageObject    `json:"usage"`
+}
+
+type streamError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Type    string `json:"type,omitempty"`
+	// With a limit only.
+	Plan            string `json:"plan_type,omitempty"`
+	ResetsAt        int64  `json:"resets_at,omitempty"`
+	ResetsInSeconds int64  `json:"resets_in_seconds,omitempty"`
+}
+
+type incompleteness struct {
+	Reason string `json:"reason"`
+}
+
+type outputItem struct {
+	Type      string        `json:"type"`
+	ID        string        `json:"id"`
+	Status    string        `json:"status,omitempty"`
+	Role      string        `json:"role,omitempty"`
+	Content   []contentPart `json:"content,omitempty"`
+	Summary   *[]string     `json:"summary,omitempty"`
+	Encrypted string        `json:"encrypted_content,omitempty"`
+	CallID    string        `json:"call_id,omitempty"`
+	Name      string        `json:"name,omitempty"`
+	Arguments *string       `json:"arguments,omitempty"`
+}
+
+type contentPart struct {
+	Type        string   `json:"type"`
+	Text        string   `json:"text"`
+	Annotations []string `json:"annotations"`
+}
+
+type usageObject struct {
+	Input       int           `json:"input_tokens"`
+	InputParts  inputDetails  `json:"input_tokens_details"`
+	Output      int           `json:"output_tokens"`
+	OutputParts outputDetails `json:"output_tokens_details"`
+	Total       int           `json:"total_tokens"`
+}
+
+type inputDetails struct {
+	Cached int `json:"cached_tokens"`
+}
+
+type outputDetails struct {
+	Reasoning int `json:"reasoning_tokens"`
+}
+
+// script collects the events of one answer.
+type script struct {
+	response responseObject
+	events   []event
+	output   []outputItem
+}
+
+func (sc *script) add(d eventData) {
+	d.Sequence = len(sc.events)
+	sc.events = append(sc.events, event{data: d, delta: strings.HasSuffix(d.Type, ".delta")})
+}
+
+// state adds an event about the whole response.
+func (sc *script) state(typ, status string) {
+	r := sc.response
+	r.Status, r.Output = status, append([]outputItem{}, sc.output...)
+	sc.add(eventData{Type: typ, Response: &r})
+}
+
+// item adds an output item: its beginning, what between adds, its end.
+func (sc *script) item(begun, done outputItem, between func(index *int)) {
+	index := len(sc.output)
+	sc.add(eventData{Type: "response.output_item.added", OutputIndex: &index, Item: &begun})
+	if between != nil {
+		between(&index)
 	}
-	return &RequestLog{file: file, bodies: o.Bodies, log: o.Log, now: o.Now}, nil
+	sc.add(eventData{Type: "response.output_item.done", OutputIndex: &index, Item: &done})
+	sc.output = append(sc.output, done)
 }
 
-// Edit is a change to the body as it came: Delete bytes at Start become Text.
-// In the log it is [start, delete, "text"], as on the wire.
-type Edit struct {
-	Start  int
-	Delete int
-	Text   string
+func (sc *script) reasoning(id, encrypted string) {
+	none := []string{}
+	sc.item(outputItem{Type: "reasoning", ID: id, Summary: &none}, outputItem{Type: "reasoning", ID: id, Summary: &none, Encrypted: encrypted}, nil)
 }
 
-func (e Edit) MarshalJSON() ([]byte, error) {
-	return json.Marshal([3]any{e.Start, e.Delete, e.Text})
+func (sc *script) message(id, text string) {
+	item := outputItem{Type: "message", ID: id, Status: "in_progress", Role: "assistant"}
+	done := item
+	done.Status, done.Content = "completed", []contentPart{{Type: "output_text", Text: text, Annotations: []string{}}}
+	sc.item(item, done, func(index *int) {
+		zero, empty := 0, contentPart{Type: "output_text", Annotations: []string{}}
+		sc.add(eventData{Type: "response.content_part.added", OutputIndex: index, ContentIndex: &zero, ItemID: id, Part: &empty})
+		for _, word := range strings.SplitAfter(text, " ") {
+			sc.add(eventData{Type: "response.output_text.delta", OutputIndex: index, ContentIndex: &zero, ItemID: id, Delta: word})
+		}
+		sc.add(eventData{Type: "response.output_text.done", OutputIndex: index, ContentIndex: &zero, ItemID: id, Text: text})
+		sc.add(eventData{Type: "response.content_part.done", OutputIndex: index, ContentIndex: &zero, ItemID: id, Part: &done.Content[0]})
+	})
 }
 
-// Request is one try that is about to be sent. Body is what the host sent,
-// Edits are what becomes of it.
-type Request struct {
-	Call    string
-	Attempt int
-	Account string // the account's public id
-	Method  string
-	URL     string
-	Headers [][2]string
-	Body    []byte
-	Edits   []Edit
+func (sc *script) call(id string, t ToolCall) {
+	empty := ""
+	item := outputItem{Type: "function_call", ID: id, Status: "in_progress", CallID: t.ID, Name: t.Name, Arguments: &empty}
+	done := item
+	done.Status, done.Arguments = "completed", &t.Arguments
+	sc.item(item, done, func(index *int) {
+		sc.add(eventData{Type: "response.function_call_arguments.delta", OutputIndex: index, ItemID: id, Delta: t.Arguments})
+		sc.add(eventData{Type: "response.function_call_arguments.done", OutputIndex: index, ItemID: id, Arguments: t.Arguments})
+	})
 }
 
-// Response is what came back of a try, or Transport, the kind of failure, when
-// nothing did. Head is the answer's beginning as far as the plugin saw it.
-type Response struct {
-	Call      string
-	Attempt   int
-	Status    int
-	Transport string
-	Headers   [][2]string
-	Elapsed   time.Duration
-	Head      []byte
-	Verdict   string
-	Why       string
-}
-
-// Done is a call's end: completed, failed or aborted. Tail is the answer's end.
-type Done struct {
-	Call     string
-	End      string
-	Duration time.Duration
-	Tail     []byte
-}
-
-// record is one line of the file. Sizes are in bytes, times in milliseconds.
-type record struct {
-	Time       time.Time   `json:"time"`
-	PID        int         `json:"pid"`
-	Event      string      `json:"event"`
-	Call       string      `json:"call"`
-	Attempt    int         `json:"attempt,omitempty"`
-	Account    string      `json:"account,omitempty"`
-	Method     string      `json:"method,omitempty"`
-	URL        string      `json:"url,omitempty"`
-	Status     int         `json:"status,omitempty"`
-	Transport  string      `json:"transportError,omitempty"`
-	ElapsedMs  *float64    `json:"elapsedMs,omitempty"`
-	Verdict    string      `json:"verdict,omitempty"`
-	Why        string      `json:"why,omitempty"`
-	End        string      `json:"end,omitempty"`
-	DurationMs *float64    `json:"durationMs,omitempty"`
-	Headers    [][2]string `json:"headers,omitempty"`
-	EditCount  *int        `json:"editCount,omitempty"`
-	BodyBytes  *int        `json:"bodyBytes,omitempty"`
-	Edits      []Edit      `json:"edits,omitempty"`
-	Body       *string     `json:"body,omitempty"`
-}
-
-// Bodies reports whether bodies are logged, for a caller to whom having one at
-// hand costs something.
-func (l *RequestLog) Bodies() bool { return l != nil && l.bodies }
-
-// Request logs a try before it is sent.
-func (l *RequestLog) Request(r Request) {
-	if l == nil {
-		return
+// script writes the whole answer to a model call that passed every check.
+func (x *exchange) script(q *modelRequest, reply Reply, cached int) []event {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	input := len(x.body) / 4
+	sc := &script{response: responseObject{ID: x.s.id("resp_"), Object: "response", CreatedAt: x.s.opts.Now().Unix(), Model: q.Model}}
+	sc.state("response.created", "in_progress")
+	sc.state("response.in_progress", "in_progress")
+	thought := 0
+	if q.wantsReasoning() {
+		thought = 64
+		sc.reasoning(x.s.id("rs_"), x.s.id(encryptedFor(x.seat)))
 	}
-	rec := record{
-		Event: "request", Call: r.Call, Attempt: r.Attempt, Account: r.Account,
-		Method: r.Method, URL: RedactURL(r.URL), Headers: RedactHeaders(r.Headers),
-		EditCount: new(len(r.Edits)), BodyBytes: new(len(r.Body)), Body: l.body(r.Body),
+	text := reply.Text
+	if text == "" {
+		text = "Hello from " + x.seat.Name
 	}
-	if l.bodies {
-		for _, e := range r.Edits {
-			e.Text = *l.body([]byte(e.Text))
-			rec.Edits = append(rec.Edits, e)
+	if reply.Tool != nil {
+		text = reply.Tool.Arguments
+		sc.call(x.s.id("fc_"), *reply.Tool)
+	} else {
+		sc.message(x.s.id("msg_"), text)
+	}
+	output := thought + 1 + len(text)/4
+	sc.response.Usage = &usageObject{input, inputDetails{cached}, output, outputDetails{thought}, input + output}
+	sc.state("response.completed", "completed")
+	return sc.events
+}
+
+// firstDelta is the number of events up to and with the first delta.
+func firstDelta(events []event) int {
+	for i, e := range events {
+		if e.delta {
+			return i + 1
 		}
 	}
-	l.write(rec)
+	return len(events)
 }
 
-// Response logs a try's answer and what was decided about it.
-func (l *RequestLog) Response(r Response) {
-	if l == nil {
-		return
-	}
-	l.write(record{
-		Event: "response", Call: r.Call, Attempt: r.Attempt, Status: r.Status, Transport: r.Transport,
-		ElapsedMs: milliseconds(r.Elapsed), Headers: RedactHeaders(r.Headers), Verdict: r.Verdict,
-		Why: RedactString(r.Why), BodyBytes: new(len(r.Head)), Body: l.body(r.Head),
-	})
+// failing ends a stream after n events with a failure.
+func failing(events []event, n int, e streamError) []event {
+	r := *events[0].data.Response
+	r.Status, r.Error = "failed", &e
+	return append(events[:n:n], event{data: eventData{Type: "response.failed", Sequence: n, Response: &r}})
 }
 
-// Done logs the end of a call.
-func (l *RequestLog) Done(d Done) {
-	if l == nil {
-		return
+// stream sends the events one by one.
+func (x *exchange) stream(w http.ResponseWriter, a answer) End {
+	out := http.NewResponseController(w)
+	for _, e := range a.events {
+		if e.hold && !x.hold() {
+			return EndGone
+		}
+		if e.delta && a.step != nil {
+			select {
+			case <-a.step:
+			case <-x.r.Context().Done():
+				return EndGone
+			}
+		}
+		if _, err := io.WriteString(w, e.text()); err != nil {
+			return EndGone
+		}
+		if out.Flush() != nil {
+			return EndGone
+		}
 	}
-	l.write(record{
-		Event: "done", Call: d.Call, End: d.End, DurationMs: milliseconds(d.Duration),
-		BodyBytes: new(len(d.Tail)), Body: l.body(d.Tail),
-	})
-}
-
-// Close ends the log. Events after it open the file again.
-func (l *RequestLog) Close() error {
-	if l == nil {
-		return nil
+	if a.cut {
+		return EndCut
 	}
-	return l.file.Close()
-}
-
-// body is what may be shown of a body: nil unless bodies are wanted. It is
-// redacted before it is cut, so that no half of a token is left.
-func (l *RequestLog) body(b []byte) *string {
-	if !l.bodies {
-		return nil
-	}
-	if !utf8.Valid(b) {
-		return new("[binary]")
-	}
-	shown := Redact(b)
-	if len(shown) > maxLoggedBody {
-		shown = append(bytes.ToValidUTF8(shown[:maxLoggedBody:maxLoggedBody], nil), "[cut]"...)
-	}
-	return new(string(shown))
-}
-
-func (l *RequestLog) write(rec record) {
-	rec.Time, rec.PID = l.now().UTC(), os.Getpid()
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(rec)
-	if err == nil {
-		_, err = l.file.Write(line.Bytes())
-	}
-	if err != nil {
-		l.report.Do(func() {
-			l.log.Error("the request log cannot be written; further failures are not reported", "error", err)
-		})
-	}
-}
-
-func milliseconds(d time.Duration) *float64 {
-	return new(float64(d.Microseconds()) / 1000)
+	return EndAnswered
 }
