@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codex-rota/logging"
+	"codex-rota/plugin/request"
 	"codex-rota/plugin/response"
 	"codex-rota/pool"
 )
@@ -27,16 +28,17 @@ func (s *Service) Response(ctx context.Context, p ResponseParams, data []byte) (
 	if c.delivered {
 		return &Verdict{Verdict: VerdictDeliver}, nil
 	}
-	out := s.understand(c, p, data)
-	v := s.judge(ctx, c, out, p.Headers)
+	now := s.now()
+	out := s.understand(c, p, data, now)
+	v := s.judge(ctx, c, out, p.Headers, now)
 	s.logResponse(c, p, data, out, v)
 	return v, nil
 }
 
 // judge decides, and renews a token and decides again, until there is a verdict.
-func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Header) *Verdict {
+func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Header, now time.Time) *Verdict {
 	for {
-		d, next := decide(c.progress, out, s.factsFor(c, out), s.now())
+		d, next := decide(c.progress, out, s.factsFor(c, out, now), now)
 		c.progress = next
 		if fail := s.learn(ctx, c, d); fail != nil {
 			return s.reply(c, fail)
@@ -48,7 +50,7 @@ func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Hea
 			c.forgetBody()
 			return &Verdict{Verdict: VerdictDeliver}
 		case actRenew, actAdopt:
-			out = s.renew(ctx, c, d.act == actAdopt)
+			out, now = s.renew(ctx, c, d.act == actAdopt), s.now()
 		case actRetry:
 			return s.retry(ctx, c, d)
 		case actFail:
@@ -62,8 +64,7 @@ func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Hea
 // understand turns the host's report into an outcome. A stream is read as it
 // comes: bytes that were told before (offset) are skipped, and a gap means that
 // output may have begun.
-func (s *Service) understand(c *call, p ResponseParams, data []byte) outcome {
-	now := s.now()
+func (s *Service) understand(c *call, p ResponseParams, data []byte, now time.Time) outcome {
 	if p.TransportError != nil {
 		if p.TransportError.Kind == "aborted" {
 			return outcome{what: aborted}
@@ -87,20 +88,22 @@ func (s *Service) understand(c *call, p ResponseParams, data []byte) outcome {
 }
 
 // factsFor gathers what decide needs beside the call and the outcome.
-func (s *Service) factsFor(c *call, out outcome) facts {
+func (s *Service) factsFor(c *call, out outcome, now time.Time) facts {
 	f := facts{account: c.account, model: c.model, maxWait: s.settings.maxWait(), jitter: s.jitter()}
 	host := s.hostName()
 	f.repeats = host == HostOpenCode || host == HostCodex
 	if out.what == answered && (out.answer.Class == response.ClassMore || out.answer.Class == response.ClassOutput || out.answer.Class == response.ClassOther) {
 		return f
 	}
-	now := s.now()
 	choice, fail := s.choose(c, map[string]bool{c.account: true}, now)
 	if fail == nil {
 		f.next = choice
 	}
 	f.until = s.blockedUntil(c.account, c.model, now)
-	f.fallback = s.nextFallback(c)
+	f.editable = c.body != nil && s.settings.Transform != request.ModeOff
+	if f.editable {
+		f.fallback = s.nextFallback(c)
+	}
 	return f
 }
 
@@ -116,9 +119,6 @@ func (s *Service) blockedUntil(account, model string, now time.Time) time.Time {
 // nextFallback is the next model of the person's chain for the model that was
 // asked for, "" when there is none (left).
 func (s *Service) nextFallback(c *call) string {
-	if c.body == nil {
-		return ""
-	}
 	chain := s.settings.ModelFallback[c.askedModel]
 	for i, model := range chain {
 		if model == c.model {

@@ -52,12 +52,13 @@ type progress struct {
 
 // facts is what decide must know beside the call.
 type facts struct {
-	account string      // that answered
-	model   string      // that was asked for
-	until   time.Time   // when that account's older blocks end, zero if it has none
-	next    pool.Choice // the choice among the other accounts
-	repeats bool        // the host repeats overload and 5xx by itself
-	maxWait time.Duration
+	account  string      // that answered
+	model    string      // that was asked for
+	until    time.Time   // when that account's older blocks end, zero if it has none
+	next     pool.Choice // the choice among the other accounts
+	editable bool        // the body is at hand and may be changed
+	repeats  bool        // the host repeats overload and 5xx by itself
+	maxWait  time.Duration
 	// fallback is the next model of the user's chain, "" when there is none.
 	fallback string
 	jitter   float64 // 0–1
@@ -144,13 +145,16 @@ func (call progress) afterAnswer(a response.Outcome, f facts, now time.Time) (de
 			learned.after = max(wait, 0)
 			return call.again(f, now, learned)
 		}
+		if a.Limit != "" { // a spent window stands behind it, whose early reset may end the block
+			return call.afterLimit(a, f, now, learned, pool.BlockQuota)
+		}
 		return call.afterLimit(a, f, now, learned, pool.BlockRateLimit)
 	case response.ClassOverload:
 		return call.afterOverload(a, f, now, learned)
 	case response.ClassModel, response.ClassEntitlement:
 		return call.afterEntitlement(a, f, now, learned)
 	case response.ClassEncryptedContent:
-		if call.dropped {
+		if call.dropped || !f.editable {
 			return learned, call
 		}
 		call.dropped = true

@@ -22,7 +22,7 @@ func answer(class response.Class, wait time.Duration) outcome {
 func TestDecide(t *testing.T) {
 	start := progress{startedAt: decideNow.Add(-time.Second), sentAt: decideNow.Add(-time.Second), tries: 1}
 	with := func(change func(*progress)) progress { p := start; change(&p); return p }
-	other := facts{account: "a", model: "m", maxWait: time.Minute, jitter: 0.5, repeats: true, next: pool.Choice{Account: "b"}}
+	other := facts{account: "a", model: "m", maxWait: time.Minute, jitter: 0.5, repeats: true, editable: true, next: pool.Choice{Account: "b"}}
 	alone := other
 	alone.next = pool.Choice{}
 	facing := func(base facts, change func(*facts)) facts { change(&base); return base }
@@ -81,6 +81,7 @@ func TestDecide(t *testing.T) {
 				t.Errorf("got %+v", d)
 			}
 		}},
+		{"encrypted content in a body that must not be edited", start, answer(response.ClassEncryptedContent, 0), facing(other, func(f *facts) { f.editable = false }), wants(actDeliver, "", 0)},
 		{"encrypted content again: delivered", with(func(p *progress) { p.dropped = true }), answer(response.ClassEncryptedContent, 0), other, wants(actDeliver, "", 0)},
 		{"a stream that has said nothing", start, answer(response.ClassMore, 0), other, wants(actMore, "", 0)},
 		{"output: delivered, account credited", start, answer(response.ClassOutput, 0), other, func(t *testing.T, d decision, p progress) {

@@ -25,6 +25,10 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 	}
 	c.forgetBody()
 	read := response.ParseTail(tail, c.status, c.answerHeaders, s.now())
+	late := windowsEvent(response.Outcome{Windows: read.Windows, Plan: read.Plan}, facts{account: c.account}, c.sentAt)
+	if err := s.book.Learn(ctx, late...); err != nil {
+		s.log.Warn("late quota windows were not written", "account", c.account, "reason", err)
+	}
 	if read.Failure != nil {
 		s.learnLate(ctx, c, *read.Failure)
 	}

@@ -16,11 +16,17 @@ const (
 	HostCodex    = "codex"
 )
 
-// refuse builds the error for code. The words are ours and hold at most a time:
-// no ids, labels or upstream text. A test runs OpenCode's own retry pattern over
-// every one of them, because a match would make it ask again.
+// refuse is the error for code, with the response for the host at hand.
 func (s *Service) refuse(code Code, retryAt time.Time) *Error {
-	accounts, now := s.accountStates(), s.now()
+	e := refusal(code, retryAt, s.accountStates(), s.now())
+	e.Response = hostResponse(s.hostName(), e)
+	return e
+}
+
+// refusal builds the error. The words are ours and hold at most a time: no ids,
+// labels or upstream text. A test runs OpenCode's own retry pattern over every
+// one of them, because a match would make it ask again.
+func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Time) *Error {
 	e := &Error{Code: code, RetryAt: retryAt, Accounts: accounts}
 	switch code {
 	case CodeNoAccounts:
@@ -55,14 +61,16 @@ func (s *Service) refuse(code Code, retryAt time.Time) *Error {
 	if e.Hint != "" {
 		e.Message += ". Type: " + e.Hint
 	}
-	e.Response = hostResponse(s.hostName(), e)
 	return e
 }
 
 func limitedMessage(accounts int, retryAt, now time.Time) string {
 	what := fmt.Sprintf("all %d ChatGPT accounts have reached their limit", accounts)
-	if accounts == 1 {
+	switch {
+	case accounts == 1:
 		what = "the only ChatGPT account has reached its limit"
+	case accounts == 0 || accounts > 99: // a count of 429 would read as a status
+		what = "all ChatGPT accounts have reached their limit"
 	}
 	if retryAt.After(now) {
 		what += "; the next reset is at " + clock(retryAt, now)

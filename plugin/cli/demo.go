@@ -81,7 +81,7 @@ func (a *app) demoPipe(ctx context.Context, env []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, _, err := h.generate(ctx, "demo", demoModel, demoPrompt, "ses_demo")
+	text, _, err := h.generate(ctx, hostCall{name: "demo", session: "ses_demo"})
 	if cerr := h.close(); err == nil {
 		err = cerr
 	}

@@ -26,6 +26,7 @@ type miniHost struct {
 	nextID int
 	lines  chan []byte
 	toasts []string
+	pause  func(ctx context.Context, d time.Duration) error // what a retry's afterMs means
 	mu     sync.Mutex
 }
 
@@ -44,7 +45,7 @@ func startMiniHost(ctx context.Context, executable string, env []string, client 
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s serve: %w", executable, err)
 	}
-	h := &miniHost{cmd: cmd, in: in, client: client, lines: make(chan []byte)}
+	h := &miniHost{cmd: cmd, in: in, client: client, lines: make(chan []byte), pause: pause}
 	go func() {
 		defer close(h.lines)
 		r := bufio.NewReader(out)
@@ -136,6 +137,18 @@ func (h *miniHost) read(line []byte, id int, result any) (done bool, err error) 
 	return true, json.Unmarshal(m.Result, result)
 }
 
+// pause waits, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
 // sentCall is one attempt as the mini host saw it.
 type sentCall struct {
 	Account string
@@ -143,80 +156,104 @@ type sentCall struct {
 	Verdict string
 }
 
+// hostCall is one model call to make.
+type hostCall struct {
+	name    string
+	session string
+	body    []byte // nil: demoBody
+}
+
+func demoBody(session string) ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"model": demoModel, "instructions": "You are a demonstration.", "store": false, "stream": true,
+		"include": []string{"reasoning.encrypted_content"}, "prompt_cache_key": session,
+		"input": []any{map[string]any{"role": "user", "content": []any{map[string]any{"type": "input_text", "text": demoPrompt}}}},
+	})
+}
+
+// refusalError is what the host would show in place of an answer.
+type refusalError struct{ response plugin.HostResponse }
+
+func (e *refusalError) Error() string { return e.response.Body }
+
 // generate makes one model call as a host does and gives the text that the
 // person would see, with every attempt.
-func (h *miniHost) generate(ctx context.Context, call, model, prompt, session string) (text string, sent []sentCall, err error) {
-	body, err := json.Marshal(map[string]any{
-		"model": model, "instructions": "You are a demonstration.", "store": false, "stream": true,
-		"include": []string{"reasoning.encrypted_content"}, "prompt_cache_key": session,
-		"input": []any{map[string]any{"role": "user", "content": []any{map[string]any{"type": "input_text", "text": prompt}}}},
-	})
-	if err != nil {
-		return "", nil, err
+func (h *miniHost) generate(ctx context.Context, c hostCall) (text string, sent []sentCall, err error) {
+	body := c.body
+	if body == nil {
+		if body, err = demoBody(c.session); err != nil {
+			return "", nil, err
+		}
 	}
 	var next plugin.Prepared
-	err = h.ask(ctx, "request/prepare", map[string]any{"call": call, "url": "https://api.openai.com/v1/responses", "method": "POST",
-		"headers": []plugin.Header{{"user-agent", "codex-rota-demo"}}, "body": string(body)}, &next)
-	if err != nil {
-		return "", nil, err
-	}
-	for attempt := 1; ; attempt++ {
+	err = h.ask(ctx, "request/prepare", map[string]any{"call": c.name, "url": "https://api.openai.com/v1/responses", "method": "POST",
+		"headers": []plugin.Header{{"user-agent", "codex-rota-demo"}, {"session-id", c.session}}, "body": string(body)}, &next)
+	for attempt := 1; err == nil; attempt++ {
 		payload := body
 		if next.Body != nil {
 			payload = []byte(*next.Body)
 		}
 		started := time.Now()
-		status, headers, answer, err := h.send(ctx, next, payload)
+		answer, err := h.send(ctx, next, payload)
 		if err != nil {
 			return "", sent, err
 		}
 		var v plugin.Verdict
-		err = h.ask(ctx, "request/response", map[string]any{"call": call, "attempt": attempt, "status": status, "headers": headers,
-			"elapsedMs": time.Since(started).Milliseconds(), "body": string(answer)}, &v)
+		err = h.ask(ctx, "request/response", map[string]any{"call": c.name, "attempt": attempt, "status": answer.status, "headers": answer.headers,
+			"elapsedMs": time.Since(started).Milliseconds(), "body": string(answer.body)}, &v)
 		if err != nil {
 			return "", sent, err
 		}
-		sent = append(sent, sentCall{next.Account.Label, status, v.Verdict})
+		sent = append(sent, sentCall{next.Account.Label, answer.status, v.Verdict})
 		switch v.Verdict {
 		case plugin.VerdictRetry:
 			next = *v.Request
+			if err := h.pause(ctx, time.Duration(*v.AfterMs)*time.Millisecond); err != nil {
+				return "", sent, err
+			}
 			continue
 		case plugin.VerdictReply:
-			return "", sent, errors.New(v.Response.Body)
+			return "", sent, &refusalError{*v.Response}
 		}
-		if status != http.StatusOK {
-			return "", sent, fmt.Errorf("status %d", status)
+		var nothing plugin.Empty
+		err = h.ask(ctx, "request/done", map[string]any{"call": c.name, "end": "completed", "body": string(answer.body)}, &nothing)
+		if err == nil && answer.status != http.StatusOK {
+			err = fmt.Errorf("status %d: %s", answer.status, answer.body)
 		}
-		var ignored struct{}
-		err = h.ask(ctx, "request/done", map[string]any{"call": call, "end": "completed", "body": string(answer)}, &ignored)
-		return streamText(answer), sent, err
+		return streamText(answer.body), sent, err
 	}
+	return "", nil, err
 }
 
-func (h *miniHost) send(ctx context.Context, p plugin.Prepared, body []byte) (int, []plugin.Header, []byte, error) {
+type hostAnswer struct {
+	status  int
+	headers []plugin.Header
+	body    []byte
+}
+
+func (h *miniHost) send(ctx context.Context, p plugin.Prepared, body []byte) (*hostAnswer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, nil, err
+		return nil, err
 	}
 	for _, header := range p.Headers {
 		req.Header.Add(header[0], header[1])
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return 0, nil, nil, err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return 0, nil, nil, err
+	answer := &hostAnswer{status: resp.StatusCode}
+	if answer.body, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
 	}
-	var headers []plugin.Header
 	for name, values := range resp.Header {
 		for _, v := range values {
-			headers = append(headers, plugin.Header{name, v})
+			answer.headers = append(answer.headers, plugin.Header{name, v})
 		}
 	}
-	return resp.StatusCode, headers, answer, nil
+	return answer, nil
 }
 
 // streamText joins the text deltas of a stream.

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"codex-rota/plugin"
+	"codex-rota/plugin/sim"
+)
+
+// binary is the product, built once for all tests of this package.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "codex-rota-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "codex-rota")
+	build := exec.Command("go", "build", "-o", binary, "codex-rota")
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// rig is a playground with seats and the binary under test.
+type rig struct {
+	*playground
+	t     *testing.T
+	app   *app
+	seats []*sim.Seat
+}
+
+func newRig(t *testing.T, seats ...sim.Seat) *rig {
+	t.Helper()
+	p, err := newPlayground()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	sys := OS()
+	sys.Executable = binary
+	r := &rig{playground: p, t: t, app: &app{System: sys}}
+	if r.seats, err = p.addSeats(t.Context(), seats...); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// named makes seats of these names.
+func named(names ...string) []sim.Seat {
+	seats := make([]sim.Seat, len(names))
+	for i, name := range names {
+		seats[i].Name = name
+	}
+	return seats
+}
+
+func (r *rig) fault(name string, change ...func(*sim.Fault)) {
+	r.t.Helper()
+	f := sim.Fault{Name: name}
+	for _, c := range change {
+		c(&f)
+	}
+	if err := r.sim.AddFault(f); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func onSeat(name string) func(*sim.Fault) { return func(f *sim.Fault) { f.Seat = name } }
+func times(n int) func(*sim.Fault)        { return func(f *sim.Fault) { f.Times = n } }
+
+// serve starts the plugin and a host for it; host "" introduces nobody. Waits
+// that a verdict asks for are noted and not waited.
+func (r *rig) serve(hostName string, env ...string) (*miniHost, *[]time.Duration) {
+	r.t.Helper()
+	h, err := startMiniHost(context.Background(), binary, r.env(os.Environ(), env...), httpClient(), os.Stderr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var waits []time.Duration
+	h.pause = func(_ context.Context, d time.Duration) error {
+		waits = append(waits, d)
+		return nil
+	}
+	r.t.Cleanup(func() {
+		if err := h.close(); err != nil {
+			r.t.Errorf("serve: %v", err)
+		}
+	})
+	if hostName != "" {
+		var hello plugin.InitializeResult
+		p := plugin.InitializeParams{Protocol: plugin.Protocol, Host: plugin.HostInfo{Name: hostName}}
+		if err := h.ask(r.t.Context(), "initialize", p, &hello); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return h, &waits
+}
+
+// call makes one call and gives "account status verdict" of each attempt.
+func (r *rig) call(h *miniHost, c hostCall) (text string, attempts []string, err error) {
+	r.t.Helper()
+	text, sent, err := h.generate(r.t.Context(), c)
+	for _, s := range sent {
+		attempts = append(attempts, fmt.Sprintf("%s %d %s", s.Account, s.Status, s.Verdict))
+	}
+	return text, attempts, err
+}
+
+// mustBeObedient fails for anything the simulated backend objected to.
+func (r *rig) mustBeObedient() {
+	r.t.Helper()
+	for _, c := range r.sim.Calls() {
+		if c.Refused != "" || len(c.Notes) > 0 {
+			r.t.Errorf("call %d to %s: refused %q, notes %q", c.ID, c.Path, c.Refused, c.Notes)
+		}
+	}
+}
+
+// states gives each account's state by its label.
+func (r *rig) states() map[string]string {
+	r.t.Helper()
+	out, err := r.command(r.t.Context(), r.app, "list", "--json")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	states := map[string]string{}
+	for _, a := range decode[struct{ Accounts []plugin.Account }](r.t, out).Accounts {
+		states[a.Label] = a.State
+	}
+	return states
+}
+
+// codeOf is the data.code of a JSON-RPC error, or the code in a reply's body.
+func codeOf(err error) string {
+	var wire *wireError
+	if errors.As(err, &wire) {
+		return wire.Data.Code
+	}
+	var refusal *refusalError
+	if errors.As(err, &refusal) {
+		_, code, _ := strings.Cut(refusal.response.Body, `"code":"codex_rota_`)
+		code, _, _ = strings.Cut(code, `"`)
+		return code
+	}
+	return ""
+}
