@@ -1,0 +1,117 @@
+package rpc
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// maxID bounds an id, in bytes as written. A longer one is answered as null.
+const maxID = 4 << 10
+
+// idScanner finds the top-level "id" of a JSON object that is too large to be
+// held, or broken further on. It sees the bytes once, in pieces, and keeps no
+// more than one key or short value of them.
+type idScanner struct {
+	depth    int
+	inString bool
+	escaped  bool
+	ended    bool
+	overflow bool
+	key      bool   // token follows the key "id"
+	token    []byte // what was seen at depth 1 since the last separator
+	id       []byte
+}
+
+func (s *idScanner) write(b []byte) {
+	for _, c := range b {
+		if s.done() {
+			return
+		}
+		s.step(c)
+	}
+}
+
+func (s *idScanner) step(c byte) {
+	if s.inString {
+		s.keep(c)
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case c == '\\':
+			s.escaped = true
+		case c == '"':
+			s.inString = false
+		}
+		return
+	}
+	switch c {
+	case '"':
+		s.inString = true
+		s.keep(c)
+	case '{', '[':
+		s.keep(c)
+		s.depth++
+	case '}', ']':
+		s.depth--
+		if s.depth <= 0 {
+			s.value()
+			s.ended = true
+		}
+	case ':', ',':
+		if s.depth != 1 {
+			return
+		}
+		if c == ':' {
+			s.key = string(bytes.TrimSpace(s.token)) == `"id"`
+			s.token = s.token[:0]
+			return
+		}
+		s.value()
+	default:
+		s.keep(c)
+	}
+}
+
+// keep remembers c where a key or the id may be.
+func (s *idScanner) keep(c byte) {
+	if s.depth != 1 || s.overflow {
+		return
+	}
+	if s.token = append(s.token, c); len(s.token) > maxID {
+		s.overflow = true
+	}
+}
+
+// value ends the value of one member.
+func (s *idScanner) value() {
+	if token := bytes.TrimSpace(s.token); s.key && !s.overflow && validID(token) {
+		s.id = bytes.Clone(token)
+	}
+	s.key, s.overflow, s.token = false, false, s.token[:0]
+}
+
+// done reports that more bytes tell nothing new.
+func (s *idScanner) done() bool { return s.ended || s.id != nil }
+
+// complete reports whether the object was seen to its end.
+func (s *idScanner) complete() bool { return s.ended }
+
+// found is the id as it was written, nil when there is none.
+func (s *idScanner) found() []byte { return s.id }
+
+// idOf is the id of a message that cannot be taken, nil when it has none that
+// can be read.
+func idOf(b []byte) []byte {
+	var s idScanner
+	s.write(b)
+	return s.found()
+}
+
+// validID reports whether token is an id as JSON-RPC 2.0 has them: a string, a
+// number or null.
+func validID(token []byte) bool {
+	if len(token) == 0 || len(token) > maxID || !json.Valid(token) {
+		return false
+	}
+	return token[0] == '"' || token[0] == '-' || token[0] >= '0' && token[0] <= '9' || string(token) == "null"
+}

@@ -1,0 +1,307 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/sourcegraph/jsonrpc2"
+
+	"codex-rota/logging"
+)
+
+// session is one host's connection. To jsonrpc2 it is both the stream and the
+// handler: ReadObject keeps the message in calls and shows the Conn an envelope
+// with method and number only, Handle finds the message again by that number, and
+// WriteObject puts the host's own id back. So ids, params and results cross the
+// Conn unread (FACTS-upstream 7.1).
+type session struct {
+	service Service
+	log     hclog.Logger
+	methods map[string]Method
+	reader  *reader
+	out     io.Writer
+	calls   *calls
+	notices *notices
+
+	// work is the context of every call; stop ends it.
+	work context.Context
+	stop context.CancelCauseFunc
+	// broken ends when stdout failed or is stuck.
+	broken   context.Context
+	breakOff context.CancelCauseFunc
+
+	// turn is held by the one message being written. It comes before the Conn's own
+	// lock, which those who wait could not leave when the host is stuck.
+	turn chan struct{}
+
+	readErr error // what ended the host's stream but its end
+
+	// Only the reading goroutine touches these.
+	initialized <-chan struct{}
+	shutdown    bool
+
+	// Guarded by the Conn's lock for sending.
+	next struct {
+		request  *jsonrpc2.Request
+		response *jsonrpc2.Response
+	}
+}
+
+// ReadObject implements jsonrpc2.ObjectStream. At the end of the host's stream it
+// returns only when the calls in flight are drained: the Conn closes on an error,
+// and their answers would be lost.
+func (s *session) ReadObject(v any) error {
+	for {
+		m, err := parse(s.reader.next())
+		if errors.Is(err, errIgnored) {
+			s.log.Debug("a message that needs no answer was passed over")
+			continue
+		}
+		if err != nil {
+			return s.drain(err)
+		}
+		s.notices.start()
+		if !(m.method == methodCancel && m.id == nil) && !s.calls.waitRoom(s.broken, m.size) {
+			return io.EOF
+		}
+		c := s.calls.add(s.work, m)
+		envelope, err := json.Marshal(struct {
+			Method string `json:"method"`
+			ID     uint64 `json:"id"`
+		}{m.method, c.seq})
+		if err != nil {
+			return fmt.Errorf("encoding a method's name: %w", err)
+		}
+		return json.Unmarshal(envelope, v)
+	}
+}
+
+// drain lets the calls in flight end, then cancels what is left of them.
+func (s *session) drain(cause error) error {
+	if cause != io.EOF {
+		s.readErr = fmt.Errorf("reading from the host: %w", cause)
+	}
+	ctx, cancel := context.WithTimeout(s.broken, drainTime)
+	defer cancel()
+	if !s.calls.waitIdle(ctx) {
+		s.endCalls()
+	}
+	s.notices.end(s.broken)
+	return io.EOF
+}
+
+// endCalls cancels every call and gives the answers a moment to be written.
+func (s *session) endCalls() {
+	s.stop(errEnding)
+	ctx, cancel := context.WithTimeout(s.broken, lastWords)
+	defer cancel()
+	s.calls.waitIdle(ctx)
+}
+
+// Handle implements jsonrpc2.Handler. It is called in the order of the host's
+// messages and must not wait, or no cancel would be read.
+func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.Request) {
+	c := s.calls.get(req.ID.Num)
+	method, err := s.admit(c)
+	if err != nil {
+		go s.answer(conn, c, nil, err)
+		return
+	}
+	var answered chan struct{}
+	switch c.method {
+	case methodCancel:
+		s.cancelRequest(c)
+	case methodShutdown:
+		s.shutdown = true
+	case methodInitialize:
+		answered = make(chan struct{})
+	}
+	// A script may write everything at once: what follows initialize waits for it.
+	after := s.initialized
+	if answered != nil {
+		s.initialized = answered
+	}
+	go func() {
+		if answered != nil {
+			defer close(answered)
+		}
+		s.run(conn, c, method, after)
+	}()
+}
+
+// admit finds the message's method, or why it gets none.
+func (s *session) admit(c *call) (Method, error) {
+	method, known := s.methods[c.method]
+	switch {
+	case c.fault != nil:
+		return Method{}, c.fault
+	case !known:
+		return Method{}, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "there is no method " + strconv.Quote(c.method)}
+	case s.shutdown && !method.Notification && c.method != methodShutdown:
+		return Method{}, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidRequest, Message: "shutdown was asked for: no more requests are taken"}
+	}
+	return method, nil
+}
+
+// run works on one call and answers it. A call that is cancelled meanwhile is
+// answered at once, whether or not its method heeds the context.
+func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, after <-chan struct{}) {
+	context.AfterFunc(c.ctx, func() { s.answer(conn, c, nil, c.ctx.Err()) })
+	if after != nil && c.method != methodCancel {
+		select {
+		case <-after:
+		case <-c.ctx.Done():
+			return
+		}
+	}
+	started := time.Now()
+	result, err := s.invoke(c, m)
+	s.log.Debug("method done", "method", c.method, "ms", time.Since(started).Milliseconds(), "failed", err != nil)
+	s.answer(conn, c, result, err)
+}
+
+// invoke calls the method and encodes its result. A panic in either ends that
+// call alone.
+func (s *session) invoke(c *call, m Method) (result json.RawMessage, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("panic", "method", c.method, "panic", logging.RedactString(fmt.Sprint(p)), "stack", string(debug.Stack()))
+			result, err = nil, fmt.Errorf("panic in %s", c.method)
+		}
+	}()
+	value, err := m.call(c.ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
+	return encodeJSON(value)
+}
+
+// answer ends the call: with a response, or silently when it was a notification
+// or has been answered already.
+func (s *session) answer(conn *jsonrpc2.Conn, c *call, result json.RawMessage, err error) {
+	if !c.claim() {
+		return
+	}
+	defer s.calls.remove(c)
+	defer c.cancel(nil)
+	if c.id == nil {
+		if err != nil {
+			s.log.Debug("notification failed", "method", c.method, "error", err)
+		}
+		return
+	}
+	resp := &jsonrpc2.Response{ID: jsonrpc2.ID{Num: c.seq}, Result: &result}
+	if err != nil {
+		resp.Result, resp.Error = nil, s.answerError(c, err)
+	}
+	if err := s.inTurn(func() error { return conn.SendResponse(s.broken, resp) }); err != nil {
+		s.log.Debug("answer not sent", "method", c.method, "error", err)
+	}
+}
+
+// inTurn sends when nobody else does, or gives up when the host is gone.
+func (s *session) inTurn(send func() error) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+		return send()
+	case <-s.broken.Done():
+		return context.Cause(s.broken)
+	}
+}
+
+// cancelRequest cancels the request that c names. One that is not open is
+// ignored; params that cannot be read are told by the method itself.
+func (s *session) cancelRequest(c *call) {
+	var p CancelParams
+	if decodeParams(c, &p) != nil {
+		return
+	}
+	for _, open := range s.calls.withID(bytes.TrimSpace(p.ID)) {
+		open.cancel(errHostCancelled)
+	}
+}
+
+// sending is the Conn's OnSend: it shows the message that the next WriteObject,
+// under the same lock, is to write. WriteObject's own argument can only be
+// marshalled, which escapes and copies every result three times.
+func (s *session) sending(req *jsonrpc2.Request, resp *jsonrpc2.Response) {
+	s.next.request, s.next.response = req, resp
+}
+
+// WriteObject implements jsonrpc2.ObjectStream: one message, one Write.
+func (s *session) WriteObject(any) error {
+	text, err := s.outgoing()
+	if err != nil {
+		return err
+	}
+	if err := context.Cause(s.broken); err != nil {
+		return err
+	}
+	stuck := time.AfterFunc(writeTime, func() {
+		s.breakOff(fmt.Errorf("the host has not read an answer for %s", writeTime))
+	})
+	defer stuck.Stop()
+	if _, err := s.out.Write(text); err != nil {
+		s.breakOff(fmt.Errorf("writing to the host: %w", err))
+		return err
+	}
+	return nil
+}
+
+// outgoing is the message of the last sending as it goes out, framed as the host
+// frames its own.
+func (s *session) outgoing() ([]byte, error) {
+	var parts [][]byte
+	switch req, resp := s.next.request, s.next.response; {
+	case req != nil:
+		text, err := encodeJSON(struct {
+			Version string           `json:"jsonrpc"`
+			Method  string           `json:"method"`
+			Params  *json.RawMessage `json:"params,omitempty"`
+		}{"2.0", req.Method, req.Params})
+		if err != nil {
+			return nil, fmt.Errorf("encoding a notification: %w", err)
+		}
+		parts = [][]byte{text}
+	case resp.Error != nil:
+		text, err := encodeJSON(resp.Error)
+		if err != nil {
+			return nil, fmt.Errorf("encoding an error: %w", err)
+		}
+		parts = s.response(resp, "error", text)
+	default:
+		parts = s.response(resp, "result", *resp.Result)
+	}
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	out := make([]byte, 0, size+32)
+	if s.reader.framing == framingHeaders {
+		out = fmt.Appendf(out, "Content-Length: %d\r\n\r\n", size)
+	}
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	if s.reader.framing == framingLines {
+		out = append(out, '\n')
+	}
+	return out, nil
+}
+
+func (s *session) response(resp *jsonrpc2.Response, member string, text []byte) [][]byte {
+	id := s.calls.get(resp.ID.Num).id
+	return [][]byte{[]byte(`{"jsonrpc":"2.0","id":`), id, []byte(`,"` + member + `":`), text, []byte("}")}
+}
+
+// Close implements jsonrpc2.ObjectStream. The streams are the caller's to close.
+func (s *session) Close() error { return nil }
