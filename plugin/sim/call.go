@@ -165,6 +165,7 @@ var ownKinds = []Kind{KindRefresh, KindExchange, KindDeviceCode, KindDevicePoll,
 // maxBody is more than the largest message of DESIGN 3.
 const maxBody = 128 << 20
 
+// ServeHTTP records a request, judges it as the host it came to, and answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.busy.Add(1)
 	defer s.busy.Done()

@@ -28,7 +28,7 @@ const DefaultClientID = "app_EMoamEEZ73f0CkXaXp7hrann"
 type Options struct {
 	Now              func() time.Time  // nil: time.Now. Token lifetimes, quota resets and Date follow it
 	Log              func(line string) // nil: silent. One line for each finished call, without tokens
-	OnCall           func(Call)        // nil: none. Runs when a call has arrived, before it is answered, and may block it
+	OnCall           func(Call)        // nil: none. Runs when a call has arrived, before it is answered; while it blocks, so does Close
 	ClientID         string            // "": DefaultClientID
 	AnyCallbackPort  bool              // login redirects may name another port than 1455
 	SpareReusedGrant bool              // a reused refresh token is refused without revoking its whole grant
