@@ -156,15 +156,18 @@ func (doc *document) scrub(gone *Account, whole bool) (changed bool) {
 // sweep removes temporary files that a killed process left: they hold tokens.
 // The caller holds the store's lock, so none of them is in use.
 func (s *Store) sweep() error {
-	var failures []error
-	for dir, prefix := range map[string]string{
-		filepath.Dir(s.accountsPath): ".openai-codex-",
-		s.backupDir:                  ".openai-codex-",
-	} {
-		names, err := s.disk.list(dir)
-		failures = append(failures, err)
-		for _, name := range names {
-			if strings.HasPrefix(name, prefix) && strings.Contains(name, ".tmp-") {
+	return errors.Join(
+		s.sweepDir(filepath.Dir(s.accountsPath), filepath.Base(s.accountsPath), flaggedName),
+		s.sweepDir(s.backupDir, ""))
+}
+
+// sweepDir removes what atomicfile left of the named files, "" for any.
+func (s *Store) sweepDir(dir string, files ...string) error {
+	names, err := s.disk.list(dir)
+	failures := []error{err}
+	for _, name := range names {
+		for _, file := range files {
+			if strings.HasPrefix(name, "."+file) && strings.Contains(name, ".tmp-") {
 				failures = append(failures, s.disk.remove(filepath.Join(dir, name)))
 			}
 		}

@@ -88,6 +88,9 @@ func (s *Store) changeLocked(kind backupKind, edit func(*edits) error) (*snapsho
 	s.keepForeign(before)
 	activeChanged = activeChanged || before.foreign[0] != nil
 	flaggedChanged = flaggedChanged || before.stale
+	if err := s.sweep(); err != nil {
+		s.log.Warn("temporary files of a process that died were not removed", "error", err)
+	}
 	err := s.writeLists(before, &after, kind, activeChanged, flaggedChanged)
 	return s.reload(), err
 }

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
 
 	"codex-rota/logging"
 )
@@ -103,7 +105,7 @@ func (s *Store) withdraw(ctx context.Context, id string, whole bool, edit func(*
 	}
 	s.inMemory.Delete(id)
 	s.backoffs.Delete(id)
-	if err := s.clearIntent(id); err != nil {
+	if err := errors.Join(s.clearIntent(id), s.sweepDir(s.lockDir, filepath.Base(s.accountFile(id, ".intent")))); err != nil {
 		return &UnwritableError{s.accountFile(id, ".intent"), err}
 	}
 	if err := s.scrub(&gone, whole); err != nil {

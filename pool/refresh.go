@@ -324,15 +324,17 @@ func (r *renewal) refused(ctx context.Context, a *Account, refusal *auth.Refresh
 // token is stored. The verdict holds even if it could not be written.
 func (s *Store) refuse(ctx context.Context, a *Account, verdict *RefusedError) error {
 	verdict.Account, verdict.Kind = a.ID, FlagNeedsLogin
+	// First, because a crash after it costs one more refusal, and a crash
+	// before it would leave an intent that nobody comes back to.
+	if err := s.clearIntent(a.ID); err != nil {
+		s.log.Warn("an intent could not be cleared", "account", a.ID, "error", err)
+	}
 	flagged, err := s.flagIf(ctx, a.ID, Flag{Kind: FlagNeedsLogin, Reason: verdict.Reason}, func(stored *Account) bool {
 		return stored.Refresh.Equal(a.Refresh)
 	})
 	if err != nil && !errors.Is(err, ErrNoAccount) {
 		s.log.Error("a refusal could not be written", "account", a.ID, "error", err)
 		return verdict
-	}
-	if err := s.clearIntent(a.ID); err != nil {
-		s.log.Warn("an intent could not be cleared", "account", a.ID, "error", err)
 	}
 	if err == nil && !flagged {
 		return nil

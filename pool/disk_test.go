@@ -1,0 +1,35 @@
+package pool
+
+import (
+	"sync/atomic"
+	"syscall"
+)
+
+// brokenDisk is a disk that refuses every write while it is broken; with room,
+// what was preallocated can still be written.
+type brokenDisk struct {
+	osDisk
+	broken atomic.Bool
+	room   bool
+}
+
+func (d *brokenDisk) replace(path string, data []byte) error {
+	if d.broken.Load() {
+		return syscall.ENOSPC
+	}
+	return d.osDisk.replace(path, data)
+}
+
+func (d *brokenDisk) overwrite(path string, offset int64, data []byte) error {
+	if d.broken.Load() && !d.room {
+		return syscall.EIO
+	}
+	return d.osDisk.overwrite(path, offset, data)
+}
+
+func (d *brokenDisk) append(path string, data []byte) error {
+	if d.broken.Load() {
+		return syscall.ENOSPC
+	}
+	return d.osDisk.append(path, data)
+}

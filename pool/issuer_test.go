@@ -1,0 +1,196 @@
+package pool
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"codex-rota/auth"
+	"codex-rota/logging"
+)
+
+// person is a seat as tokens name it.
+type person struct{ account, user, email string }
+
+// jwt makes an access token for p that ends at exp. Its mark lets a test find
+// it in texts.
+func (p person) jwt(exp time.Time, mark string) string {
+	claims := map[string]any{
+		"jti": mark, "exp": exp.Unix(),
+		"https://api.openai.com/auth": map[string]string{
+			"chatgpt_account_id": p.account, "chatgpt_account_user_id": p.user, "chatgpt_plan_type": "plus",
+		},
+		"https://api.openai.com/profile": map[string]string{"email": p.email},
+	}
+	body, err := json.Marshal(claims)
+	if err != nil {
+		panic(err)
+	}
+	enc := base64.RawURLEncoding
+	return enc.EncodeToString([]byte(`{"alg":"RS256"}`)) + "." + enc.EncodeToString(body) + ".c2ln"
+}
+
+// issuer is a token endpoint that rotates refresh tokens, and refuses one that
+// was spent as the real one does.
+type issuer struct {
+	*httptest.Server
+	now func() time.Time
+
+	mu       sync.Mutex
+	live     map[string]person // refresh token → whose it is
+	spent    map[string]bool
+	requests map[string]int // account → exchanges asked for
+	reused   int
+	serial   int
+	life     time.Duration
+
+	// fail, when it says so, answers in the issuer's place; hold is called
+	// after the token was rotated, before the answer is sent.
+	fail func(w http.ResponseWriter) bool
+	hold func()
+}
+
+func newIssuer(t testing.TB, now func() time.Time) *issuer {
+	i := &issuer{now: now, live: map[string]person{}, spent: map[string]bool{}, requests: map[string]int{}, life: time.Hour}
+	i.Server = httptest.NewServer(i)
+	t.Cleanup(i.Close)
+	return i
+}
+
+// login gives tokens for p, the access token ending after life.
+func (i *issuer) login(p person, life time.Duration) auth.Tokens {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	refresh, access := i.issue(p, life)
+	return auth.Tokens{
+		Access: logging.NewSecret(access), Refresh: logging.NewSecret(refresh), ExpiresAt: i.now().Add(life),
+	}
+}
+
+func (i *issuer) issue(p person, life time.Duration) (refresh, access string) {
+	i.serial++
+	refresh = fmt.Sprintf("rt-MARK-%s-%d", p.user, i.serial)
+	i.live[refresh] = p
+	return refresh, p.jwt(i.now().Add(life), fmt.Sprintf("at-MARK-%d", i.serial))
+}
+
+func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	token := r.FormValue("refresh_token")
+	i.mu.Lock()
+	p, ok := i.live[token]
+	if !ok && i.spent[token] {
+		i.reused++
+		i.mu.Unlock()
+		http.Error(w, `{"error":"invalid_grant","code":"refresh_token_reused"}`, http.StatusBadRequest)
+		return
+	}
+	i.requests[p.account]++
+	if fail := i.fail; fail != nil && fail(w) {
+		i.mu.Unlock()
+		return
+	}
+	if !ok {
+		i.mu.Unlock()
+		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
+		return
+	}
+	delete(i.live, token)
+	i.spent[token] = true
+	refresh, access := i.issue(p, i.life)
+	hold := i.hold
+	i.mu.Unlock()
+	if hold != nil {
+		hold()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"access_token":%q,"refresh_token":%q,"expires_in":%d,"token_type":"bearer"}`, access, refresh, int(i.life.Seconds()))
+}
+
+func (i *issuer) count(account string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.requests[account]
+}
+
+func (i *issuer) refresh(ctx context.Context, token logging.Secret) (auth.Tokens, error) {
+	return (&auth.Client{Issuer: i.URL, Now: i.now}).Refresh(ctx, token)
+}
+
+// tick is a clock that moves when told.
+type tick struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newTick() *tick { return &tick{at: time.Now().Truncate(time.Millisecond)} }
+
+func (c *tick) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *tick) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// rig is a store with its clock and issuer.
+type rig struct {
+	*Store
+	t      testing.TB
+	dir    string
+	clock  *tick
+	issuer *issuer
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{t: t, dir: t.TempDir(), clock: newTick()}
+	r.issuer = newIssuer(t, r.clock.now)
+	r.Store = r.open(Options{})
+	return r
+}
+
+// open opens another store over the same folder.
+func (r *rig) open(o Options) *Store {
+	r.t.Helper()
+	o.Dir, o.Now = r.dir, r.clock.now
+	if o.Refresh == nil {
+		o.Refresh = r.issuer.refresh
+	}
+	s, err := OpenStore(o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) add(p person, life time.Duration) Account {
+	r.t.Helper()
+	a, _, err := r.Add(r.t.Context(), r.issuer.login(p, life), "", "test")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return a
+}
+
+func (r *rig) account(s *Store, id string) Account {
+	r.t.Helper()
+	a, err := s.Account(id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return a
+}
+
+var (
+	anna = person{"W1", "u-anna", "anna@example.com"}
+	bert = person{"W2", "u-bert", "bert@example.com"}
+)

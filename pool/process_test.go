@@ -1,0 +1,348 @@
+package pool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"codex-rota/auth"
+	"codex-rota/logging"
+)
+
+// The test binary runs itself as other processes on the pool: childJob says
+// what such a process does.
+const (
+	childJob    = "POOL_TEST_JOB"
+	childDir    = "POOL_TEST_DIR"
+	childIssuer = "POOL_TEST_ISSUER"
+	childKill   = "POOL_TEST_KILL" // the step at which it kills itself
+)
+
+func TestMain(m *testing.M) {
+	job := os.Getenv(childJob)
+	if job == "" {
+		os.Exit(m.Run())
+	}
+	if err := runChild(job); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func runChild(job string) error {
+	client := &auth.Client{Issuer: os.Getenv(childIssuer)}
+	kill := os.Getenv(childKill)
+	s, err := OpenStore(Options{Dir: os.Getenv(childDir), Refresh: client.Refresh, fault: func(step string) {
+		if step == kill {
+			self, _ := os.FindProcess(os.Getpid())
+			_ = self.Kill()
+			select {}
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	list, err := s.Accounts()
+	if err != nil {
+		return err
+	}
+	switch job {
+	case "token":
+		return childTokens(s, list)
+	case "edit":
+		return childEdits(s, os.Getpid())
+	}
+	return fmt.Errorf("unknown job %q", job)
+}
+
+// childTokens asks for every account's token at once, as a busy host would.
+func childTokens(s *Store, list []Account) error {
+	var all sync.WaitGroup
+	failures := make([]error, len(list))
+	for i := range list {
+		all.Go(func() {
+			time.Sleep(rand.N(20 * time.Millisecond)) // processes do not start in step
+			_, failures[i] = s.Token(context.Background(), list[i].ID, TokenOptions{})
+		})
+	}
+	all.Wait()
+	return errors.Join(failures...)
+}
+
+// childEdits adds an account of its own, labels it, and adds and removes
+// another one.
+func childEdits(s *Store, n int) error {
+	ctx := context.Background()
+	login := func(name string) auth.Tokens {
+		p := person{"WS-" + name, "u-" + name, name + "@example.com"}
+		return auth.Tokens{Access: logging.NewSecret(p.jwt(time.Now().Add(time.Hour), name)), Refresh: logging.NewSecret("rt-" + name)}
+	}
+	kept, _, err := s.Add(ctx, login(fmt.Sprintf("kept-%d", n)), "", "test")
+	if err != nil {
+		return err
+	}
+	gone, _, err := s.Add(ctx, login(fmt.Sprintf("gone-%d", n)), "", "test")
+	if err != nil {
+		return err
+	}
+	for i := range 5 {
+		if err := s.Update(ctx, kept.ID, func(a *Account) error {
+			a.Tags = append(a.Tags, fmt.Sprint(i))
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return s.Remove(ctx, gone.ID)
+}
+
+func (r *rig) child(job, kill string) *exec.Cmd {
+	exe, err := os.Executable()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), childJob+"="+job, childDir+"="+r.dir, childIssuer+"="+r.issuer.URL, childKill+"="+kill)
+	return cmd
+}
+
+func (r *rig) runChildren(n int, job string) {
+	r.t.Helper()
+	var all sync.WaitGroup
+	for range n {
+		cmd := r.child(job, "")
+		all.Go(func() {
+			if out, err := cmd.CombinedOutput(); err != nil {
+				r.t.Errorf("child: %v\n%s", err, out)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// N processes × M accounts, all expired at once: exactly M exchanges, and no
+// refresh token is ever presented twice.
+func TestHerd(t *testing.T) {
+	const processes, accounts = 8, 6
+	r := newRig(t)
+	for n := range accounts {
+		r.add(person{fmt.Sprintf("W%d", n), fmt.Sprintf("u%d", n), ""}, -time.Second)
+	}
+	backdate(t, filepath.Join(r.dir, accountsName))
+	r.issuer.hold = func() { time.Sleep(50 * time.Millisecond) } // a slow issuer
+	r.runChildren(processes, "token")
+	total := 0
+	for n := range accounts {
+		total += r.issuer.count(fmt.Sprintf("W%d", n))
+	}
+	if total != accounts || r.issuer.reused != 0 {
+		t.Errorf("%d exchanges for %d accounts, %d of a spent token", total, accounts, r.issuer.reused)
+	}
+	t.Logf("%d processes, %d accounts: %d exchanges", processes, accounts, total)
+}
+
+// backdate makes the tokens in the file old enough to be renewed.
+func backdate(t *testing.T, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := decodeDocument(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range doc.accounts {
+		doc.accounts[i].RefreshedAt = doc.accounts[i].RefreshedAt.Add(-time.Hour)
+	}
+	if data, err = encodeDocument(doc); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNoUpdateIsLost(t *testing.T) {
+	const processes = 10
+	r := newRig(t)
+	r.runChildren(processes, "edit")
+	list, err := r.Accounts()
+	if err != nil || len(list) != processes {
+		t.Fatalf("%d accounts, %v; want %d", len(list), err, processes)
+	}
+	for _, a := range list {
+		if strings.Join(a.Tags, "") != "01234" {
+			t.Errorf("%s has tags %v", a.Email, a.Tags)
+		}
+	}
+	nowhere(t, r.dir, "rt-gone")
+}
+
+// A process killed at any step of a refresh costs at most the exchange it was
+// in: the next one finds out what happened, and finishes it.
+func TestKilledDuringRefresh(t *testing.T) {
+	cases := []struct {
+		step      string
+		exchanges int  // after the next process
+		lost      bool // the issuer had rotated, and nobody noted the answer
+	}{
+		{"locked", 1, false},
+		{"intent written", 1, false},
+		{"answered", 1, true}, // the second request presents a spent token
+		{"answer noted", 1, false},
+		{"committed", 1, false},
+		{"remembered", 1, false},
+		{"cleared", 1, false},
+	}
+	for _, c := range cases {
+		t.Run(c.step, func(t *testing.T) {
+			r := newRig(t)
+			a := r.add(anna, -time.Second)
+			other := r.add(bert, time.Hour)
+			backdate(t, filepath.Join(r.dir, accountsName))
+			if out, err := r.child("token", c.step).CombinedOutput(); err == nil {
+				t.Fatalf("the child was not killed\n%s", out)
+			}
+			token, err := r.Token(t.Context(), a.ID, TokenOptions{})
+			var refused *RefusedError
+			switch {
+			case c.lost && !errors.As(err, &refused):
+				t.Errorf("err = %v, want the account to need a login", err)
+			case !c.lost && (err != nil || !token.ExpiresAt.After(r.clock.now())):
+				t.Errorf("Token = %+v, %v", token, err)
+			}
+			if n := r.issuer.count("W1"); n != c.exchanges {
+				t.Errorf("%d exchanges, want %d", n, c.exchanges)
+			}
+			wantReused := 0
+			if c.lost {
+				wantReused = 1
+			}
+			if r.issuer.reused != wantReused {
+				t.Errorf("%d spent tokens presented, want %d", r.issuer.reused, wantReused)
+			}
+			if r.intent(a.ID) != nil {
+				t.Error("the intent is left")
+			}
+			if _, err := r.Token(t.Context(), other.ID, TokenOptions{}); err != nil {
+				t.Errorf("the other account: %v", err)
+			}
+			if list, err := r.Accounts(); err != nil || len(list) != 2 {
+				t.Errorf("%d accounts, %v", len(list), err)
+			}
+		})
+	}
+}
+
+// Processes killed at any moment, not only between steps: whatever happens,
+// the pool loads, no account is lost, and no lock outlives its process.
+func TestKilledAtRandom(t *testing.T) {
+	const kills, accounts = 20, 4
+	r := newRig(t)
+	r.issuer.hold = func() { time.Sleep(5 * time.Millisecond) }
+	r.issuer.life = time.Second // so that each round renews again
+	for n := range accounts {
+		r.add(person{fmt.Sprintf("W%d", n), fmt.Sprintf("u%d", n), ""}, -time.Second)
+	}
+	for range kills {
+		list, err := r.Accounts()
+		if err != nil || len(list) != accounts {
+			t.Fatalf("%d accounts, %v", len(list), err)
+		}
+		for _, a := range list {
+			if a.Flag != nil { // its exchange was cut off: that costs a login
+				r.add(person{a.AccountID, a.AccountUserID, ""}, -time.Second)
+			}
+		}
+		backdate(t, filepath.Join(r.dir, accountsName))
+		cmd := r.child("token", "")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rand.N(80 * time.Millisecond))
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	r.issuer.hold = nil
+	list, err := r.Accounts()
+	if err != nil || len(list) != accounts {
+		t.Fatalf("%d accounts, %v", len(list), err)
+	}
+	for _, a := range list {
+		var refused *RefusedError
+		if _, err := r.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access}); err != nil && !errors.As(err, &refused) {
+			t.Errorf("%s: %v", a.ID, err)
+		}
+		if r.intent(a.ID) != nil {
+			t.Errorf("%s: the intent is left", a.ID)
+		}
+	}
+	names, _ := os.ReadDir(r.dir)
+	for _, e := range names {
+		if strings.Contains(e.Name(), ".tmp-") {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+}
+
+// After a crash the old token is sent at once, though the access token is
+// still good for long.
+func TestLeftIntentIsResolvedAtOnce(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	if err := r.writeIntent(a.ID, intent{Sent: a.Refresh.Hash(), At: r.clock.now()}); err != nil {
+		t.Fatal(err)
+	}
+	s := r.open(Options{})
+	for range 2 {
+		if _, err := s.Token(t.Context(), a.ID, TokenOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.issuer.count("W1"); n != 1 {
+		t.Errorf("%d exchanges, want 1", n)
+	}
+	if r.intent(a.ID) != nil {
+		t.Error("the intent is left")
+	}
+}
+
+// Nothing that is printed or returned as an error holds a token.
+func TestErrorsHoldNoToken(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	path := filepath.Join(r.dir, accountsName)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts bytes.Buffer
+	note := func(v ...any) { fmt.Fprintln(&texts, v...); fmt.Fprintf(&texts, "%+v %#v\n", v, v) }
+	for cut := range len(good) {
+		if _, err := decodeDocument(good[:cut]); err != nil {
+			note(err)
+		}
+	}
+	_, err = decodeDocument(bytes.ReplaceAll(good, []byte(`"enabled": true`), []byte(`"enabled": "`+a.Refresh.Reveal()+`"`)))
+	note(err)
+	_, _, err = r.Add(t.Context(), auth.Tokens{Access: logging.NewSecret("at-MARK.at-MARK.at-MARK"), Refresh: a.Refresh}, "", "test")
+	note(err)
+	r.issuer.mu.Lock()
+	clear(r.issuer.live)
+	r.issuer.mu.Unlock()
+	_, err = r.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access})
+	note(err, a)
+	if strings.Contains(texts.String(), "MARK") {
+		t.Error("a token is in a text that is shown")
+	}
+}
