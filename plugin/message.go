@@ -3,6 +3,7 @@ package plugin
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"codex-rota/plugin/request"
@@ -20,6 +21,14 @@ type Header = request.Header
 // CallID is a host's own name for a call, kept as the JSON it came as (a number
 // or a string), so that it goes back unchanged.
 type CallID string
+
+// String is the id for people and logs.
+func (c CallID) String() string {
+	if text, err := strconv.Unquote(string(c)); err == nil {
+		return text
+	}
+	return string(c)
+}
 
 func (c CallID) MarshalJSON() ([]byte, error) {
 	if c == "" {

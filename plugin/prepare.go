@@ -20,7 +20,7 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	if c.id == "" {
 		c.id = s.newCallID()
 	}
-	s.readBody(c)
+	s.readBody(ctx, c)
 	c.session = c.sessionOf(p.Session, p.Headers)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +38,7 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 
 // readBody scans the body once. One that is no JSON object goes out unedited:
 // the backend says best what is wrong with it.
-func (s *Service) readBody(c *call) {
+func (s *Service) readBody(ctx context.Context, c *call) {
 	if c.chat || len(c.raw) == 0 {
 		return
 	}
@@ -48,6 +48,11 @@ func (s *Service) readBody(c *call) {
 		return
 	}
 	c.body = body
+	if s.catalogue() == nil && request.Suffixed(body.Model()) {
+		wait, cancel := context.WithTimeout(ctx, instructionsWait)
+		defer cancel()
+		s.texts.WaitModels(wait)
+	}
 	c.model = body.Slug(s.catalogue())
 	c.askedModel = c.model
 }

@@ -16,7 +16,7 @@ func (s *Service) logRequest(c *call, p *Prepared) {
 	for i, e := range p.Edits {
 		edits[i] = logging.Edit(e)
 	}
-	s.requests.Request(logging.Request{Call: string(c.id), Attempt: c.attempt, Account: c.account, Method: c.method,
+	s.requests.Request(logging.Request{Call: c.id.String(), Attempt: c.attempt, Account: c.account, Method: c.method,
 		URL: p.URL, Headers: p.Headers, Body: c.raw, Edits: edits})
 }
 
@@ -28,7 +28,7 @@ func (s *Service) logResponse(c *call, p ResponseParams, head []byte, out outcom
 	if v.Verdict == VerdictRetry {
 		attempt-- // the answer is to the one before
 	}
-	line := logging.Response{Call: string(c.id), Attempt: attempt, Status: p.Status, Headers: p.Headers,
+	line := logging.Response{Call: c.id.String(), Attempt: attempt, Status: p.Status, Headers: p.Headers,
 		Elapsed: milliseconds(p.ElapsedMs), Head: head, Verdict: v.Verdict, Why: string(out.answer.Class)}
 	if p.TransportError != nil {
 		line.Transport, line.Why = p.TransportError.Kind, "transport"

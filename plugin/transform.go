@@ -24,7 +24,6 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 	}
 	o := request.Options{
 		Mode:          s.settings.Transform,
-		Catalogue:     s.catalogue(),
 		Untouched:     s.hostName() == HostCodex, // Codex sends what its backend takes
 		Model:         c.fallback(),
 		DropReasoning: c.dropped,
@@ -38,6 +37,7 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 		}
 		o.Instructions = text
 	}
+	o.Catalogue = s.catalogue() // after the wait for instructions, which brings it too
 	result := c.body.Transform(o)
 	if c.dropped {
 		s.sessions.addDropped(c.session, result.Dropped, s.now())
@@ -67,7 +67,7 @@ func (s *Service) Transform(ctx context.Context, p TransformParams, body []byte)
 		return &Transformed{Pass: true, Edits: []request.Edit{}}, nil
 	}
 	c := &call{url: url, chat: request.IsChat(p.URL), raw: body, textBody: p.Body != nil}
-	s.readBody(c)
+	s.readBody(ctx, c)
 	c.session = c.sessionOf(p.Session, p.Headers)
 	shaped, fail := s.transform(ctx, c)
 	if fail != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"codex-rota/logging"
@@ -67,7 +68,7 @@ func judgeDemo(p *playground, answer, second string) error {
 	}
 	refused := 0
 	for _, call := range p.sim.Calls(sim.KindResponses) {
-		if call.Refused != "" || len(call.Notes) > 0 {
+		if call.Refused != "" || slices.Contains(call.Notes, sim.NoteLimited) {
 			return fmt.Errorf("demo: the simulated backend objects: %s %s", call.Refused, strings.Join(call.Notes, "; "))
 		}
 		if call.Status != 200 {

@@ -33,6 +33,12 @@ func Slug(model string, c Catalogue) (slug, effort string) {
 	return slug, ""
 }
 
+// Suffixed reports whether a model's name ends like an effort: then only the
+// catalogue can tell a suffix from a name, and it is worth a short wait.
+func Suffixed(model string) bool {
+	return slices.ContainsFunc(efforts[:], func(e string) bool { return strings.HasSuffix(model, "-"+e) })
+}
+
 // nearest is the offered effort closest to the wanted one, the lower of two that
 // are as close, and "" when the model offers none.
 func nearest(wanted string, offered []string) string {
