@@ -166,8 +166,10 @@ func (d *document) cut(l list, i int) ([]byte, error) {
 	for lead > l.open+1 && isSpace(d.text[lead-1]) {
 		lead--
 	}
-	if bytes.IndexByte(d.text[lead:it.start], '\n') >= 0 && !endsLine(d.text[rest:l.close]) {
-		lead = it.start // or a line comment before it would swallow what stands behind it
+	line := d.text[l.open:lead]
+	line = line[bytes.LastIndexByte(line, '\n')+1:]
+	if bytes.Contains(line, []byte("//")) && !endsLine(d.text[rest:l.close]) {
+		lead = it.start // a line comment before it would swallow what stands behind it
 	}
 	spans = append(spans, [2]int{lead, it.end})
 	if it.comma >= 0 {

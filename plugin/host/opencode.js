@@ -14,6 +14,7 @@ const VERSION = "__CODEX_ROTA_VERSION__"
 
 const PROVIDER = "openai"
 const SENTINEL = "codex-rota" // stands where OpenCode wants a key or a token; no real one is ever here
+const METHOD_NOT_FOUND = -32601
 const NO_END = 253_402_300_799_000 // the year 9999
 
 /** True when OpenCode has a credential for the provider, or none can be told. Without one it asks no loader. @param {Link} link */
@@ -46,7 +47,8 @@ function login(link, method, label) {
       }
       return { url, instructions, method: method === "paste" ? "code" : "auto", callback }
     } catch (error) {
-      const instructions = `This login cannot be done from here (${error.message}). Run "codex-rota add" in a terminal.`
+      const why = error.code === METHOD_NOT_FOUND ? "" : ` (${error.message})`
+      const instructions = `This login cannot be done from here${why}. Run "codex-rota add" in a terminal.`
       return { url: "", instructions, method: "auto", callback: async () => ({ type: "failed" }) }
     }
   }

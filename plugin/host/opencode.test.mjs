@@ -263,10 +263,12 @@ test("a login is led by codex-rota and gives OpenCode the sentinel", async (t) =
 })
 
 test("where there is no login yet, the command is named", async (t) => {
-  await Stub.start(t)
+  const stub = await Stub.start(t)
   const { auth } = await (await installed(t, { auth: oauth })).server({ client: client(), directory: "/p" })
   const { instructions, method, callback } = await auth.methods[0].authorize({})
-  assert.match(instructions, /Run "codex-rota add" in a terminal\./)
+  assert.equal(instructions, 'This login cannot be done from here. Run "codex-rota add" in a terminal.')
+  stub.methods["login/start"] = () => ({ error: { code: -32003, message: "port 1455 is taken" } })
+  assert.match((await auth.methods[0].authorize({})).instructions, /\(port 1455 is taken\)/)
   assert.equal(method, "auto")
   assert.deepEqual(await callback(), { type: "failed" })
 })

@@ -15,9 +15,10 @@ export class Stopped extends Error {}
 
 /** codex-rota's own error; data.response is what the host is to get for it. */
 export class Refusal extends Error {
-  /** @param {{message: string, data?: {response?: WireResponse}}} error */
-  constructor({ message, data }) {
+  /** @param {{message: string, code?: number, data?: {response?: WireResponse}}} error */
+  constructor({ message, code, data }) {
     super(message)
+    this.code = code
     this.data = data
   }
 }
