@@ -87,6 +87,10 @@ func clock(t, now time.Time) string {
 	return t.Format("15:04 on Mon 2 Jan")
 }
 
+// HostResponse is what the host returns to its caller for an error that a front
+// end made itself.
+func (s *Service) HostResponse(e *Error) *HostResponse { return hostResponse(s.hostName(), e) }
+
 // hostResponse is the status and words that end the turn cleanly in the host:
 // OpenCode shows a 403 without Retry-After once; Codex takes a limit as a 429
 // usage_limit_reached and everything else as a 400 (FACTS-hosts 1 and 2).

@@ -106,6 +106,11 @@ func (s *session) answerError(c *call, err error) *jsonrpc2.Error {
 		known = &plugin.Error{Code: plugin.CodeInternal, Hint: "codex-rota logs",
 			Message: "codex-rota failed inside " + c.method + ", and its log says why. Type: codex-rota logs"}
 	}
+	if known.Response == nil && !known.Params {
+		told := *known
+		told.Response = s.service.HostResponse(known)
+		known = &told
+	}
 	return wireError(known)
 }
 

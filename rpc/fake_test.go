@@ -36,6 +36,10 @@ func newFake() *fakeService {
 
 func (f *fakeService) SetNotifier(n plugin.Notifier) { f.notify = n }
 
+func (f *fakeService) HostResponse(e *plugin.Error) *plugin.HostResponse {
+	return &plugin.HostResponse{Status: 403, Headers: []plugin.Header{}, Body: e.Message}
+}
+
 func (f *fakeService) Initialize(_ context.Context, p plugin.InitializeParams) (*plugin.InitializeResult, error) {
 	if p.Protocol != plugin.Protocol {
 		return nil, &plugin.Error{Code: plugin.CodeProtocolMismatch, Hint: "codex-rota install " + p.Host.Name,

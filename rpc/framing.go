@@ -235,7 +235,7 @@ func (r *reader) refuseBlock(h head) error {
 func tooLarge(scan *idScanner) error {
 	return &frameError{
 		tooLarge: true, complete: scan.complete(), id: scan.found(),
-		reason: fmt.Sprintf("the message is larger than %d MiB and was not read: send a smaller body", maxMessage>>20),
+		reason: fmt.Sprintf("the message is larger than %d MiB and was not read: shorten the session or leave large files out", maxMessage>>20),
 	}
 }
 

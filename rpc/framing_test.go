@@ -79,12 +79,13 @@ func readAll(t *testing.T, r *reader) (all []string) {
 // TestTooLarge sends messages around the limit, at its real size.
 func TestTooLarge(t *testing.T) {
 	const small = `{"jsonrpc":"2.0","id":"after","method":"x"}`
-	fill := func(n int) io.Reader { return io.LimitReader(endless('x'), int64(n)) }
+	xs := endless(strings.Repeat("x", 64<<10))
+	fill := func(n int) io.Reader { return io.LimitReader(xs, int64(n)) }
 	text := func(s string) io.Reader { return strings.NewReader(s) }
 	head := func(content, attachment int) io.Reader {
 		return text(fmt.Sprintf("Content-Length: %d\r\nAttachment-Length: %d\r\n\r\n", content, attachment))
 	}
-	const refused = "!the message is larger than 64 MiB and was not read: send a smaller body "
+	const refused = "!the message is larger than 64 MiB and was not read: shorten the session or leave large files out "
 	cases := []struct {
 		name string
 		in   []io.Reader
@@ -96,7 +97,7 @@ func TestTooLarge(t *testing.T) {
 		{"no JSON at all", []io.Reader{head(maxMessage+1, 0), fill(maxMessage + 1), text(framed(small, ""))}, refused},
 		{"line, id first", []io.Reader{text(`{"id":4,"b":"`), fill(maxMessage), text("\"}\n" + small + "\n")}, refused + "4"},
 		{"line, id last", []io.Reader{text(`{"params":{"id":1,"b":"`), fill(maxMessage), text("\"},\"id\":\"z\"}\n" + small + "\n")}, refused + `"z"`},
-		{"line without an end", []io.Reader{text("{"), fill(maxMessage + 100)}, refused},
+		{"line without an end", []io.Reader{text(`{"`), fill(maxMessage + 100)}, refused},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -119,25 +120,26 @@ func TestTooLarge(t *testing.T) {
 		}
 	})
 	t.Run("what is refused is not held", func(t *testing.T) {
-		r := newReader(io.MultiReader(head(8, 1<<30), text(`{"id":4}`), fill(1<<30), text(framed("{}", ""))))
+		r := newReader(io.MultiReader(head(8, 3*maxMessage), text(`{"id":4}`), fill(3*maxMessage), text(framed("{}", ""))))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		readAll(t, r)
 		runtime.ReadMemStats(&after)
 		if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
-			t.Errorf("%d bytes were allocated for a message of 1 GiB", got)
+			t.Errorf("%d bytes were allocated for a message of 192 MiB", got)
 		}
 	})
 }
 
-// endless reads as one byte for ever.
-type endless byte
+// endless reads as its own bytes over and over.
+type endless string
 
 func (e endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = byte(e)
+	n := 0
+	for n < len(p) {
+		n += copy(p[n:], e)
 	}
-	return len(p), nil
+	return n, nil
 }
 
 func TestIDScanner(t *testing.T) {
@@ -156,6 +158,8 @@ func TestIDScanner(t *testing.T) {
 		{"a long member before it", `{"x":"` + strings.Repeat("x", 2*maxID) + `","id":7}`, "7"},
 		{"not an object", `[{"id":1}]`, ""},
 		{"junk", `}}}]"`, ""},
+		{"junk before it", `x{"id":1}`, ""},
+		{"blanks before it", " \r\n\t{\"id\":1}", "1"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

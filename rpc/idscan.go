@@ -16,6 +16,7 @@ type idScanner struct {
 	inString bool
 	escaped  bool
 	ended    bool
+	junk     bool // this is no object: there is nothing to find
 	overflow bool
 	key      bool   // token follows the key "id"
 	token    []byte // what was seen at depth 1 since the last separator
@@ -23,15 +24,29 @@ type idScanner struct {
 }
 
 func (s *idScanner) write(b []byte) {
-	for _, c := range b {
-		if s.done() {
-			return
+	for len(b) > 0 && !s.done() {
+		if s.inString && !s.escaped && !s.keeps() {
+			// A body is one long string: only these bytes matter in it.
+			i := bytes.IndexAny(b, `"\`)
+			if i < 0 {
+				return
+			}
+			b = b[i:]
 		}
-		s.step(c)
+		s.step(b[0])
+		b = b[1:]
 	}
 }
 
 func (s *idScanner) step(c byte) {
+	if s.depth == 0 {
+		if c == '{' {
+			s.depth = 1
+		} else {
+			s.junk = !isBlank(c)
+		}
+		return
+	}
 	if s.inString {
 		s.keep(c)
 		switch {
@@ -53,7 +68,7 @@ func (s *idScanner) step(c byte) {
 		s.depth++
 	case '}', ']':
 		s.depth--
-		if s.depth <= 0 {
+		if s.depth == 0 {
 			s.value()
 			s.ended = true
 		}
@@ -72,9 +87,11 @@ func (s *idScanner) step(c byte) {
 	}
 }
 
-// keep remembers c where a key or the id may be.
+// keeps reports whether the next byte may be part of a key or of the id.
+func (s *idScanner) keeps() bool { return s.depth == 1 && !s.overflow }
+
 func (s *idScanner) keep(c byte) {
-	if s.depth != 1 || s.overflow {
+	if !s.keeps() {
 		return
 	}
 	if s.token = append(s.token, c); len(s.token) > maxID {
@@ -91,7 +108,7 @@ func (s *idScanner) value() {
 }
 
 // done reports that more bytes tell nothing new.
-func (s *idScanner) done() bool { return s.ended || s.id != nil }
+func (s *idScanner) done() bool { return s.ended || s.junk || s.id != nil }
 
 // complete reports whether the object was seen to its end.
 func (s *idScanner) complete() bool { return s.ended }
@@ -106,6 +123,8 @@ func idOf(b []byte) []byte {
 	s.write(b)
 	return s.found()
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // validID reports whether token is an id as JSON-RPC 2.0 has them: a string, a
 // number or null.

@@ -18,6 +18,7 @@ import (
 // concurrently.
 type Service interface {
 	SetNotifier(plugin.Notifier)
+	HostResponse(*plugin.Error) *plugin.HostResponse
 	Initialize(context.Context, plugin.InitializeParams) (*plugin.InitializeResult, error)
 	Prepare(context.Context, plugin.PrepareParams, []byte) (*plugin.Prepared, error)
 	Transform(context.Context, plugin.TransformParams, []byte) (*plugin.Transformed, error)

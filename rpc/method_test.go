@@ -1,10 +1,16 @@
 package rpc
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
 	"reflect"
+	"regexp"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"codex-rota/plugin"
 )
@@ -32,6 +38,47 @@ func TestErrorCodes(t *testing.T) {
 	}
 	if got := numberOf("unheard of"); got != -32011 {
 		t.Errorf("an unknown code is answered as %d", got)
+	}
+}
+
+// TestOwnWords holds the messages that this package makes itself against what
+// OpenCode takes as a reason to ask again (FACTS-hosts 1).
+func TestOwnWords(t *testing.T) {
+	retried := regexp.MustCompile(`(?i)rate.?limit|429|try again|too.many|exhausted|unavailable|overloaded|timeout|timed out|ECONN`)
+	s := &session{service: newFake(), log: hclog.NewNullLogger()}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errHostCancelled)
+	ending, end := context.WithCancelCause(t.Context())
+	end(errEnding)
+	large, err := tooLarge(&idScanner{}).(*frameError).message()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		name string
+		ctx  context.Context
+		err  error
+		code int64
+	}{
+		{"too large", t.Context(), large.fault, -32001},
+		{"a failure without a code", t.Context(), io.ErrUnexpectedEOF, -32011},
+		{"a cancelled context that is not the call's", t.Context(), context.Canceled, -32011},
+		{"cancelled by the host", ctx, fmt.Errorf("waiting: %w", context.Canceled), -32010},
+		{"cancelled at the end", ending, context.Canceled, -32010},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			got := s.answerError(&call{message: message{method: "request/prepare"}, ctx: tc.ctx}, tc.err)
+			if got.Code != tc.code {
+				t.Errorf("code %d, want %d", got.Code, tc.code)
+			}
+			if word := retried.FindString(got.Message); word != "" {
+				t.Errorf("%q has the word %q", got.Message, word)
+			}
+			if got.Data == nil || !bytes.Contains(*got.Data, []byte(`"response":{"status":403`)) {
+				t.Error("no response for the host's caller")
+			}
+		})
 	}
 }
 

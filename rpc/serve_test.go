@@ -145,7 +145,7 @@ func TestStuckHost(t *testing.T) {
 		var sent atomic.Int64
 		go func() {
 			for {
-				if _, err := io.WriteString(send, explain(1, strings.Repeat("x", 10_000))); err != nil {
+				if _, err := io.WriteString(send, explain(1, strings.Repeat("x", 1000))); err != nil {
 					return
 				}
 				sent.Add(1)
@@ -191,10 +191,11 @@ func TestHostOfManyBytes(t *testing.T) {
 		c := serve(t)
 		message := `{"jsonrpc":"2.0","id":1,"method":"explain","params":{"model":"hold"}}`
 		head := fmt.Sprintf("Content-Length: %d\r\nAttachment-Length: %d\r\n\r\n%s", len(message), 60<<20, message)
+		xs := endless(strings.Repeat("x", 64<<10))
 		var sent atomic.Int64
 		go func() {
 			for range 8 {
-				if _, err := io.Copy(c.in, io.MultiReader(strings.NewReader(head), io.LimitReader(endless('x'), 60<<20))); err != nil {
+				if _, err := io.Copy(c.in, io.MultiReader(strings.NewReader(head), io.LimitReader(xs, 60<<20))); err != nil {
 					return
 				}
 				sent.Add(1)
