@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"codex-rota/plugin"
+	"codex-rota/plugin/sim"
+)
+
+// TestEverySettingChangesSomething: a setting exists only when a test shows what
+// it changes (DESIGN 8).
+func TestEverySettingChangesSomething(t *testing.T) {
+	t.Run("rotation", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, named("a", "b")...)
+		h, _ := r.serve("", "CODEX_ROTA_ROTATION=round-robin")
+		var got []string
+		for _, session := range []string{"1", "2", "3", "4"} {
+			text, _, err := r.call(h, hostCall{name: session, session: session})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, strings.TrimPrefix(text, "Hello from "))
+		}
+		if want := []string{"a", "b", "a", "b"}; !slices.Equal(got, want) {
+			t.Errorf("sessions went to %v, want %v", got, want)
+		}
+	})
+	t.Run("maskEmail", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, sim.Seat{Name: "a", Email: "person@example.com"})
+		r.writeSettings(`{"maskEmail": true}`)
+		h, _ := r.serve("")
+		var updated plugin.AccountResult
+		if err := h.ask(t.Context(), "accounts/update", map[string]any{"account": 1, "label": ""}, &updated); err != nil {
+			t.Fatal(err)
+		}
+		if out := r.must("list"); !strings.Contains(out, "pe***@example.com") {
+			t.Errorf("not masked:\n%s", out)
+		}
+		r.writeSettings(`{}`)
+		if out := r.must("list"); !strings.Contains(out, "person@example.com") {
+			t.Errorf("masked although it is off:\n%s", out)
+		}
+		if out := r.must("list", "--json"); strings.Contains(out, "person@example.com") {
+			t.Errorf("JSON is to be masked always:\n%s", out)
+		}
+	})
+	t.Run("transform", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, named("a")...)
+		for mode, want := range map[string]string{"native": `"model":"gpt-5.5"`, "codex": "You are a demonstration.", "off": `"model":"openai/gpt-5.5"`} {
+			h, _ := r.serve("", "CODEX_ROTA_TRANSFORM="+mode)
+			body, err := demoBody("s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = []byte(strings.Replace(string(body), demoModel, "openai/"+demoModel, 1))
+			_, _, err = r.call(h, hostCall{name: mode, session: mode, body: body})
+			calls := r.sim.Calls(sim.KindResponses)
+			sent := calls[len(calls)-1].Body
+			if !strings.Contains(sent, want) {
+				t.Errorf("%s: sent %s (%v)", mode, sent, err)
+			}
+			if lite := strings.Contains(sent, `"role":"developer"`); lite != (mode == "codex") {
+				t.Errorf("%s: the host's instructions as a developer message: %v", mode, lite)
+			}
+		}
+	})
+	t.Run("modelFallback", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, named("a")...)
+		r.fault("model-not-supported", func(f *sim.Fault) { f.Model = demoModel })
+		h, _ := r.serve("", `CODEX_ROTA_MODEL_FALLBACK={"gpt-5.5": ["gpt-5.6-luna"]}`)
+		text, attempts, err := r.call(h, hostCall{name: "1", session: "s"})
+		calls := r.sim.Calls(sim.KindResponses)
+		if text != "Hello from a" || calls[len(calls)-1].Model != "gpt-5.6-luna" {
+			t.Errorf("got %q %v %v, last model %s", text, attempts, err, calls[len(calls)-1].Model)
+		}
+	})
+	t.Run("maxWaitSeconds", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, named("a")...)
+		r.fault("rate-limit-long", times(1), func(f *sim.Fault) { f.Seconds = 30 })
+		h, waits := r.serve("", "CODEX_ROTA_MAX_WAIT_SECONDS=40")
+		if text, _, err := r.call(h, hostCall{name: "1", session: "s"}); text != "Hello from a" || len(*waits) != 1 || (*waits)[0] != 30*time.Second {
+			t.Errorf("got %q %v, waits %v", text, err, *waits)
+		}
+		r = newRig(t, named("a")...)
+		r.fault("rate-limit-long", times(1), func(f *sim.Fault) { f.Seconds = 30 })
+		h, _ = r.serve("", "CODEX_ROTA_MAX_WAIT_SECONDS=0")
+		if _, _, err := r.call(h, hostCall{name: "2", session: "s"}); codeOf(err) != "all_limited" {
+			t.Errorf("with 0 seconds: %v", err)
+		}
+	})
+	t.Run("refreshBeforeMinutes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, sim.Seat{Name: "a", ExpiresIn: 20 * time.Minute})
+		r.must("token")
+		if n := r.sim.RefreshCount(r.seats[0]); n != 0 {
+			t.Errorf("20 minutes left, and %d refreshes by default", n)
+		}
+		r.writeSettings(`{"refreshBeforeMinutes": 30}`)
+		r.must("token")
+		if n := r.sim.RefreshCount(r.seats[0]); n != 1 {
+			t.Errorf("20 of 30 minutes left, and %d refreshes", n)
+		}
+	})
+	t.Run("requestLogging and logBodies", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, named("a")...)
+		for _, step := range []struct {
+			env    []string
+			logged bool
+			bodies bool
+		}{{nil, false, false}, {[]string{"CODEX_ROTA_REQUEST_LOGGING=1"}, true, false}, {[]string{"CODEX_ROTA_REQUEST_LOGGING=1", "CODEX_ROTA_LOG_BODIES=1"}, true, true}} {
+			h, _ := r.serve("", step.env...)
+			if _, _, err := r.call(h, hostCall{name: "1", session: "s"}); err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(filepath.Join(r.root(), "logs", "codex-plugin", "requests.jsonl"))
+			if (err == nil) != step.logged {
+				t.Errorf("%v: log there: %v", step.env, err == nil)
+			}
+			if strings.Contains(string(text), demoPrompt) != step.bodies {
+				t.Errorf("%v: the prompt in the log: %v", step.env, !step.bodies)
+			}
+			tokens := r.seats[0].Tokens()
+			for _, secret := range []string{tokens.Access, tokens.Refresh} {
+				if strings.Contains(string(text), secret) {
+					t.Errorf("%v: a token is in the log", step.env)
+				}
+			}
+		}
+	})
+	t.Run("notifications", func(t *testing.T) {
+		t.Parallel()
+		for setting, want := range map[string]int{"all": 1, "errors": 0, "none": 0} {
+			r := newRig(t, named("a", "b")...)
+			r.fault("weekly-limit", onSeat("a"))
+			h, _ := r.serve("", "CODEX_ROTA_NOTIFICATIONS="+setting)
+			if _, _, err := r.call(h, hostCall{name: "1", session: "s"}); err != nil {
+				t.Fatal(err)
+			}
+			var list plugin.AccountsResult
+			if err := h.ask(t.Context(), "accounts/list", nil, &list); err != nil { // toasts come before its answer
+				t.Fatal(err)
+			}
+			if len(h.toasts) != want {
+				t.Errorf("%s: toasts %q, want %d", setting, h.toasts, want)
+			}
+		}
+	})
+	t.Run("accountsForModel", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, named("a", "b")...)
+		r.writeSettings(`{"accountsForModel": {"gpt-5.5": ["b"]}}`)
+		h, _ := r.serve("")
+		if text, _, err := r.call(h, hostCall{name: "1", session: "s"}); text != "Hello from b" {
+			t.Errorf("got %q %v", text, err)
+		}
+	})
+	t.Run("clientId", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, sim.Seat{Name: "a", Expired: true})
+		r.writeSettings(`{"clientId": "app_other"}`)
+		if _, err := r.command(t.Context(), r.app, "token"); err == nil {
+			t.Error("the issuer took a client that it does not know")
+		}
+		refreshes := r.sim.Calls(sim.KindRefresh)
+		if len(refreshes) != 1 || !strings.Contains(refreshes[0].Body, "client_id=app_other") {
+			t.Errorf("refreshes %+v", refreshes)
+		}
+	})
+}
+
+func (r *rig) writeSettings(text string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.root(), "settings.json"), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// must runs a command that has to succeed.
+func (r *rig) must(args ...string) string {
+	r.t.Helper()
+	out, err := r.command(r.t.Context(), r.app, args...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
