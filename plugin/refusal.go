@@ -47,16 +47,16 @@ func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Tim
 			e.Message = "the pinned ChatGPT account has reached its limit until " + clock(retryAt, now)
 		}
 	case CodeUpstreamUnreachable:
-		e.Message, e.Hint = "OpenAI does not answer from this machine, nothing was charged", "codex-rota doctor"
+		e.Message, e.Hint = "OpenAI does not answer from this machine; no account was charged", "codex-rota status"
 	case CodeStoreUnreadable:
-		e.Message, e.Hint = "the accounts file cannot be read, and was left as it is", "codex-rota doctor"
+		e.Message, e.Hint = "the accounts file cannot be read, and was left as it is", "codex-rota status"
 	case CodeStoreConflict:
-		e.Message, e.Hint = "another process holds the accounts file", "codex-rota doctor"
+		e.Message, e.Hint = "another process holds the accounts file", "codex-rota status"
 	case CodeCancelled:
 		e.Message = "the call was cancelled"
 	default:
 		e.Code = CodeInternal
-		e.Message, e.Hint = "codex-rota met a fault of its own", "codex-rota doctor"
+		e.Message, e.Hint = "codex-rota met a fault of its own", "codex-rota self-test"
 	}
 	if e.Hint != "" {
 		e.Message += ". Type: " + e.Hint
@@ -124,7 +124,8 @@ func (s *Service) storeError(err error) *Error {
 	var unreadable *pool.UnreadableError
 	if errors.As(err, &unreadable) {
 		e := s.refuse(CodeStoreUnreadable, time.Time{})
-		e.cause = err
+		// The host's response keeps to our words; who asked by hand gets the path too.
+		e.Message, e.cause = unreadable.Error()+"; it was left as it is", err
 		return e
 	}
 	e := s.refuse(CodeInternal, time.Time{})

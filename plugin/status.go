@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +76,10 @@ func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) {
 	out := &Status{
 		Schema: 1, Version: s.options.Version, Root: s.options.Root,
 		Accounts: s.describeAll(accounts, false), Hosts: []HostState{}, Sessions: s.book.Sessions(),
-		Settings: s.settings, Warnings: s.options.Warnings, Errors: s.troubles.last(),
+		Settings: s.settings, Warnings: append(s.store.Notices(), s.options.Warnings...), Errors: s.lastErrors(accounts),
+	}
+	if warning := s.book.Warning(); warning != "" {
+		out.Warnings = append(out.Warnings, warning)
 	}
 	if s.options.Hosts != nil {
 		out.Hosts = s.options.Hosts()
@@ -114,6 +118,28 @@ func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, er
 		out.Candidates = append(out.Candidates, e)
 	}
 	return out, nil
+}
+
+// lastErrors joins what this process met with what is on disk of each account.
+func (s *Service) lastErrors(accounts []pool.Account) []StatusLastError {
+	errs := s.troubles.last()
+	for i := range accounts {
+		a := &accounts[i]
+		if a.Flag != nil {
+			errs = append(errs, StatusLastError{At: a.Flag.At, Account: a.ID, Reason: a.Flag.Reason})
+		}
+		if known := s.book.Facts(a.ID); known.LastReason != "" {
+			errs = append(errs, StatusLastError{At: known.LastFailure, Account: a.ID, Reason: known.LastReason})
+		}
+		if a.Problem != "" {
+			errs = append(errs, StatusLastError{At: s.now(), Account: a.ID, Reason: a.Problem})
+		}
+	}
+	slices.SortStableFunc(errs, func(a, b StatusLastError) int { return b.At.Compare(a.At) })
+	for i := range errs {
+		errs[i].At = errs[i].At.UTC().Truncate(time.Millisecond)
+	}
+	return errs[:min(len(errs), troublesKept)]
 }
 
 // troubleLog keeps the last few errors of this process, for status.

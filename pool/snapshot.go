@@ -29,7 +29,7 @@ func (e *UnreadableError) Error() string {
 	case e.Newer:
 		return text + "; update codex-rota"
 	case e.Backup != "":
-		return text + "; the newest good backup is " + e.Backup + ", and `codex-rota doctor --fix` restores it"
+		return text + "; the newest good backup is " + e.Backup
 	}
 	return text
 }

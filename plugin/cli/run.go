@@ -115,7 +115,7 @@ func newRoot(a *app) *cobra.Command {
 		Short:         "One local pool of your own ChatGPT accounts for OpenCode and the Codex CLI",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          wrapArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

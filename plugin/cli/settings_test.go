@@ -53,8 +53,8 @@ func TestEverySettingChangesSomething(t *testing.T) {
 	})
 	t.Run("transform", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, named("a")...)
 		for mode, want := range map[string]string{"native": `"model":"gpt-5.5"`, "codex": "You are a demonstration.", "off": `"model":"openai/gpt-5.5"`} {
+			r := newRig(t, named("a")...)
 			h, _ := r.serve("", "CODEX_ROTA_TRANSFORM="+mode)
 			body, err := demoBody("s")
 			if err != nil {

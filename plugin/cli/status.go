@@ -35,14 +35,7 @@ func (a *app) printStatus(status *plugin.Status) error {
 	a.printAccounts(status.Accounts, false)
 	fmt.Fprintln(a.Out)
 	for _, h := range status.Hosts {
-		words := "not registered. Type: codex-rota install " + h.Name
-		if h.Registered {
-			words = "registered"
-		}
-		if h.Detail != "" {
-			words += " (" + h.Detail + ")"
-		}
-		fmt.Fprintf(a.Out, "%-10s %s\n", h.Name, words)
+		fmt.Fprintf(a.Out, "%-10s %s\n", h.Name, h.Detail)
 	}
 	fmt.Fprintf(a.Out, "%-10s %d in the last 24 h\n", "sessions", status.Sessions)
 	fmt.Fprintf(a.Out, "%-10s %s, transform %s, wait at most %d s\n", "rotation", status.Settings.Rotation, status.Settings.Transform, status.Settings.MaxWaitSeconds)
