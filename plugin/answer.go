@@ -101,9 +101,7 @@ func (s *Service) factsFor(c *call, out outcome, now time.Time) facts {
 	}
 	f.until = s.blockedUntil(c.account, c.model, now)
 	f.editable = c.body != nil && s.settings.Transform != request.ModeOff
-	if f.editable {
-		f.fallback = s.nextFallback(c)
-	}
+	f.fallback = s.nextFallback(c)
 	return f
 }
 
@@ -119,6 +117,9 @@ func (s *Service) blockedUntil(account, model string, now time.Time) time.Time {
 // nextFallback is the next model of the person's chain for the model that was
 // asked for, "" when there is none (left).
 func (s *Service) nextFallback(c *call) string {
+	if c.body == nil || s.settings.Transform == request.ModeOff {
+		return ""
+	}
 	chain := s.settings.ModelFallback[c.askedModel]
 	for i, model := range chain {
 		if model == c.model {

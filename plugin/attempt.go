@@ -13,7 +13,10 @@ import (
 // hostTimeouts are what a host gives an attempt: its own limits, less what the
 // call has used of its life (FACTS-hosts 1, DESIGN 4).
 func hostTimeouts(c *call, now time.Time) *Timeouts {
-	left := callLimit - now.Sub(c.startedAt)
+	left := callLimit
+	if c.attempt > 0 {
+		left -= now.Sub(c.startedAt)
+	}
 	return &Timeouts{HeadersMs: max(left, time.Second).Milliseconds(), IdleMs: (300 * time.Second).Milliseconds()}
 }
 
@@ -64,6 +67,10 @@ func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 			choice, fail := s.take(c, refused)
 			if fail != nil {
 				return fail
+			}
+			if choice.NotServed && s.nextFallback(c) != "" {
+				c.model = s.nextFallback(c)
+				continue
 			}
 			if choice.Account == "" {
 				if fail := s.waitForPool(ctx, c, choice); fail != nil {

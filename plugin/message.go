@@ -142,7 +142,6 @@ type AuthorizeParams struct {
 	Method  string   `json:"method,omitempty"`
 	Headers []Header `json:"headers,omitempty"`
 	Session string   `json:"session,omitempty"`
-	Model   string   `json:"model,omitempty"`
 }
 
 type Authorized struct {

@@ -24,6 +24,7 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	c.session = c.sessionOf(p.Session, p.Headers)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.noticeChanges()
 	s.probeSoon()
 	if fail := s.authorize(ctx, c, ""); fail != nil {
 		return nil, fail

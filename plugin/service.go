@@ -70,6 +70,7 @@ type Service struct {
 	models   atomic.Pointer[knownModels]
 	troubles troubleLog
 	callSeq  atomic.Uint64
+	revision atomic.Int64 // of the accounts, as the host knows them
 
 	background sync.WaitGroup
 	stop       context.Context
@@ -135,6 +136,18 @@ func (s *Service) toast(level, message string) {
 func (s *Service) announce(method string, params any) {
 	if s.notify != nil {
 		s.notify(method, params)
+	}
+}
+
+// noticeChanges tells the host when the accounts are no longer what they were at
+// its last call: another process changed them.
+func (s *Service) noticeChanges() {
+	revision, err := s.store.Revision()
+	if err != nil {
+		return // the call itself meets the error
+	}
+	if last := s.revision.Swap(revision); last != 0 && last != revision {
+		s.announce("accounts/changed", Empty{})
 	}
 }
 
