@@ -1,12 +1,14 @@
 package pool
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -129,6 +131,7 @@ func TestNodeToolWroteOverOurs(t *testing.T) {
 	if err := r.Update(t.Context(), b.ID, func(a *Account) error { a.Label = "second"; return nil }); err != nil {
 		t.Fatal(err)
 	}
+	replaced := r.add(person{"W3", "u-dora", ""}, time.Hour)
 	flagged := r.add(person{"W3", "u-dora", ""}, time.Hour)
 	if err := r.Flag(t.Context(), flagged.ID, Flag{Kind: FlagNeedsLogin, Reason: "refused"}, flagged.Access); err != nil {
 		t.Fatal(err)
@@ -138,6 +141,7 @@ func TestNodeToolWroteOverOurs(t *testing.T) {
 		map[string]any{"accountId": "W1", "refreshToken": stale.Refresh.Reveal(), "accessToken": stale.Access.Reveal(), "email": anna.email},
 		map[string]any{"accountId": "W2", "refreshToken": newer.Refresh.Reveal(), "accessToken": newer.Access.Reveal(), "accountLabel": "theirs"},
 		map[string]any{"accountId": "W3", "refreshToken": flagged.Refresh.Reveal(), "accessToken": flagged.Access.Reveal()},
+		map[string]any{"accountId": "W3", "refreshToken": replaced.Refresh.Reveal(), "accessToken": replaced.Access.Reveal()},
 		map[string]any{"accountId": "W4", "refreshToken": "rt-new"})
 
 	check := func(s *Store) {
@@ -176,7 +180,9 @@ func TestBackupsKept(t *testing.T) {
 		if err := r.Update(t.Context(), a.ID, func(a *Account) error { a.Note = fmt.Sprint(n); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		r.add(anna, time.Hour)
+		if _, err := r.Token(t.Context(), a.ID, TokenOptions{Rejected: r.account(r.Store, a.ID).Access}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	count := map[backupKind]int{}
 	for _, name := range r.backups() {
@@ -258,6 +264,9 @@ func TestRestoreKnowsUsedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := r.issuer.login(bert, time.Hour)
+	if err := r.consumed.add(b.Refresh.Hash()); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.writeIntent(b.ID, intent{Sent: b.Refresh.Hash(), Answer: &answer{Refresh: newer.Refresh, Access: newer.Access, ExpiresAt: newer.ExpiresAt, ReceivedAt: r.clock.now()}}); err != nil {
 		t.Fatal(err)
 	}
@@ -346,5 +355,76 @@ func TestFlag(t *testing.T) {
 	}
 	if list, _ := r.Accounts(); len(list) != 1 {
 		t.Errorf("removed, and back from the flagged file: %+v", list)
+	}
+}
+
+// Whoever changes a login waits for the account's lock.
+func TestLoginsWaitForARefresh(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	unlock, err := r.lockAccount(t.Context(), a.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	before, _ := os.ReadFile(filepath.Join(r.dir, accountsName))
+	for name, run := range map[string]func(context.Context) error{
+		"add": func(ctx context.Context) error {
+			_, _, err := r.Add(ctx, r.issuer.login(anna, time.Hour), "", "")
+			return err
+		},
+		"remove": func(ctx context.Context) error { return r.Remove(ctx, a.ID) },
+		"logout": func(ctx context.Context) error { return r.Logout(ctx, a.ID) },
+		"flag":   func(ctx context.Context) error { return r.Flag(ctx, a.ID, Flag{Kind: FlagSuspended}, logging.Secret{}) },
+		"purge":  r.Purge,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if err := run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+	if after, _ := os.ReadFile(filepath.Join(r.dir, accountsName)); string(after) != string(before) {
+		t.Error("the accounts file changed")
+	}
+}
+
+// A login that could not be written is in no backup either, and a flagged
+// seat that it would have healed is still flagged.
+func TestFailedLoginLeavesNoCopy(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	if err := r.Flag(t.Context(), a.ID, Flag{Kind: FlagNeedsLogin}, logging.Secret{}); err != nil {
+		t.Fatal(err)
+	}
+	disk := &brokenDisk{only: accountsName}
+	disk.broken.Store(true)
+	for _, p := range []person{bert, anna} {
+		var unwritable *UnwritableError
+		if _, _, err := r.open(Options{disk: disk}).Add(t.Context(), r.issuer.login(p, time.Hour), "", ""); !errors.As(err, &unwritable) {
+			t.Fatal(err)
+		}
+	}
+	nowhere(t, r.dir, "u-bert")
+	if list, err := r.Accounts(); err != nil || len(list) != 1 || list[0].Flag == nil {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// A seat on its way back from the flagged file is never seen in neither file.
+func TestReadersSeeAHealedSeat(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	if err := r.Flag(t.Context(), a.ID, Flag{Kind: FlagNeedsLogin}, logging.Secret{}); err != nil {
+		t.Fatal(err)
+	}
+	heal := sync.OnceFunc(func() { r.add(anna, time.Hour) })
+	s := r.open(Options{disk: &brokenDisk{onRead: func(path string) {
+		if filepath.Base(path) == flaggedName {
+			heal() // between the reader's two reads
+		}
+	}}})
+	if list, err := s.Accounts(); err != nil || len(list) != 1 || list[0].Flag != nil {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

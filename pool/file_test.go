@@ -235,6 +235,7 @@ func TestHandWrittenAccounts(t *testing.T) {
 		{"malformed token", fmt.Sprintf(`{"refreshToken":"r","accountId":"W","accessToken":"abc","expiresAt":%d}`, soon.UnixMilli()), func(a Account) bool {
 			return a.ExpiresAt.IsZero() && strings.Contains(a.Problem, "want three parts") && a.Access.Reveal() == "abc"
 		}},
+		{"access token only", fmt.Sprintf(`{"accessToken":%q}`, jwt), func(a Account) bool { return a.Flag == nil && a.ExpiresAt.Equal(soon) }},
 		{"no tokens", `{"accountId":"W","label":"x"}`, func(a Account) bool { return a.Flag != nil && a.Label == "x" }},
 		{"nothing at all", `{}`, func(a Account) bool { return a.Flag != nil && a.ID != "" }},
 		{"odd case", `{"refreshToken":"r","AccountID":"W"}`, func(a Account) bool { return a.AccountID == "W" && a.extra == nil }},

@@ -118,6 +118,13 @@ func (i *issuer) count(account string) int {
 	return i.requests[account]
 }
 
+// presentedAgain is how many requests held a token that was spent.
+func (i *issuer) presentedAgain() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.reused
+}
+
 func (i *issuer) refresh(ctx context.Context, token logging.Secret) (auth.Tokens, error) {
 	return (&auth.Client{Issuer: i.URL, Now: i.now}).Refresh(ctx, token)
 }

@@ -72,18 +72,24 @@ func tryLock(path string) (*flock.Flock, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	// Whoever purged the folder may have unlinked the file between our open
-	// and our lock: then we hold a lock that nobody else will ever see.
-	held, herr := lock.Stat()
-	named, nerr := os.Stat(path)
-	if herr == nil && nerr == nil && os.SameFile(held, named) {
+	named, err := stillNamed(lock, path)
+	if named {
 		return lock, nil
 	}
-	if err := lock.Unlock(); err != nil {
-		return nil, err
+	return nil, errors.Join(err, lock.Unlock())
+}
+
+// stillNamed reports whether path is the file that is locked. Whoever purged
+// the folder may have unlinked it between our open and our lock: then we hold
+// a lock that nobody else will ever see.
+func stillNamed(lock *flock.Flock, path string) (bool, error) {
+	held, err := lock.Stat()
+	if err != nil {
+		return false, err
 	}
-	if nerr != nil && !errors.Is(nerr, fs.ErrNotExist) {
-		return nil, nerr
+	named, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	return nil, herr
+	return err == nil && os.SameFile(held, named), err
 }

@@ -119,7 +119,7 @@ func (s *Store) addUnder(ctx context.Context, id string, login Account) (added A
 		return Account{}, "", ErrConsumed
 	}
 	replaced := ""
-	p, err := s.changeLocked(backupToken, func(e *edits) error {
+	p, err := s.changeLocked(backupChange, func(e *edits) error {
 		result, replaced = e.add(id, login)
 		return nil
 	})

@@ -144,8 +144,8 @@ func TestHerd(t *testing.T) {
 	for n := range accounts {
 		total += r.issuer.count(fmt.Sprintf("W%d", n))
 	}
-	if total != accounts || r.issuer.reused != 0 {
-		t.Errorf("%d exchanges for %d accounts, %d of a spent token", total, accounts, r.issuer.reused)
+	if total != accounts || r.issuer.presentedAgain() != 0 {
+		t.Errorf("%d exchanges for %d accounts, %d of a spent token", total, accounts, r.issuer.presentedAgain())
 	}
 	t.Logf("%d processes, %d accounts: %d exchanges", processes, accounts, total)
 }
@@ -228,8 +228,8 @@ func TestKilledDuringRefresh(t *testing.T) {
 			if c.lost {
 				wantReused = 1
 			}
-			if r.issuer.reused != wantReused {
-				t.Errorf("%d spent tokens presented, want %d", r.issuer.reused, wantReused)
+			if r.issuer.presentedAgain() != wantReused {
+				t.Errorf("%d spent tokens presented, want %d", r.issuer.presentedAgain(), wantReused)
 			}
 			if r.intent(a.ID) != nil {
 				t.Error("the intent is left")
@@ -300,20 +300,41 @@ func TestKilledAtRandom(t *testing.T) {
 func TestLeftIntentIsResolvedAtOnce(t *testing.T) {
 	r := newRig(t)
 	a := r.add(anna, time.Hour)
+	for n, failures := range []int{0, 2} { // in the first attempt, or in a later one
+		sent := r.account(r.Store, a.ID).Refresh.Hash()
+		if err := r.writeIntent(a.ID, intent{Sent: sent, At: r.clock.now(), Failures: failures}); err != nil {
+			t.Fatal(err)
+		}
+		s := r.open(Options{})
+		for range 2 {
+			if _, err := s.Token(t.Context(), a.ID, TokenOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := r.issuer.count("W1"); got != n+1 {
+			t.Errorf("%d exchanges, want %d", got, n+1)
+		}
+		if r.intent(a.ID) != nil {
+			t.Error("the intent is left")
+		}
+	}
+}
+
+// A live process in the middle of an exchange is not waited for while the
+// stored token is good.
+func TestLiveExchangeDoesNotHoldUpOthers(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
 	if err := r.writeIntent(a.ID, intent{Sent: a.Refresh.Hash(), At: r.clock.now()}); err != nil {
 		t.Fatal(err)
 	}
-	s := r.open(Options{})
-	for range 2 {
-		if _, err := s.Token(t.Context(), a.ID, TokenOptions{}); err != nil {
-			t.Fatal(err)
-		}
+	unlock, err := r.lockAccount(t.Context(), a.ID, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := r.issuer.count("W1"); n != 1 {
-		t.Errorf("%d exchanges, want 1", n)
-	}
-	if r.intent(a.ID) != nil {
-		t.Error("the intent is left")
+	defer unlock()
+	if token, err := r.open(Options{}).Token(t.Context(), a.ID, TokenOptions{}); err != nil || !token.Access.Equal(a.Access) {
+		t.Errorf("Token = %+v, %v", token, err)
 	}
 }
 

@@ -129,12 +129,59 @@ func TestFinalRefusalFlags(t *testing.T) {
 	if stored.Flag == nil || stored.Flag.RefusedHash != a.Refresh.Hash() || !stored.Refresh.IsZero() || !stored.Access.IsZero() {
 		t.Errorf("stored = %+v, flag %+v", stored, stored.Flag)
 	}
+	if spent, _ := r.consumed.has(a.Refresh); !spent {
+		t.Error("the refused token is not on the consumed list")
+	}
 	_, err = r.Token(t.Context(), a.ID, TokenOptions{})
 	if !errors.As(err, &refused) || refused.Revoked {
 		t.Errorf("asked again: %v", err)
 	}
 	if r.intent(a.ID) != nil {
 		t.Error("the intent is left")
+	}
+}
+
+// A spent token that comes back in an old copy of the file is not presented.
+func TestSpentTokenIsNeverPresented(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	path := filepath.Join(r.dir, accountsName)
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || refused.Revoked {
+		t.Errorf("err = %v", err)
+	}
+	if r.issuer.count("W1") != 1 || r.issuer.presentedAgain() != 0 {
+		t.Errorf("%d exchanges, %d of a spent token", r.issuer.count("W1"), r.issuer.presentedAgain())
+	}
+	if got := r.account(r.Store, a.ID); got.Flag == nil {
+		t.Error("the account does not need a login")
+	}
+}
+
+// A refusal holds for the caller even when it cannot be written.
+func TestRefusalOnABrokenDisk(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	r.issuer.mu.Lock()
+	clear(r.issuer.live)
+	r.issuer.mu.Unlock()
+	disk := &brokenDisk{}
+	s := r.open(Options{disk: disk, fault: func(step string) { disk.broken.Store(step == "answered" || disk.broken.Load()) }})
+	_, err := s.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access})
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		t.Errorf("err = %v", err)
 	}
 }
 

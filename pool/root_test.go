@@ -141,21 +141,33 @@ func TestLockFile(t *testing.T) {
 	if err := <-waiting; !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled wait: %v", err)
 	}
-	// A lock whose file was unlinked under it excludes nobody who comes later,
-	// so whoever waits for it must not take it.
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	second, err := lockFile(t.Context(), path, time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
 	unlock()
-	if _, err := lockFile(t.Context(), path, 0); !errors.As(err, &held) {
-		t.Errorf("the second lock: %v", err)
-	}
-	second()
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the lock file: %v, %v", info, err)
 	}
+}
+
+// A lock whose file was unlinked excludes nobody who comes later.
+func TestUnlinkedLockIsNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	lock, err := tryLock(path)
+	if err != nil || lock == nil {
+		t.Fatal(lock, err)
+	}
+	defer lock.Unlock()
+	check := func(name string, want bool) {
+		t.Helper()
+		if got, err := stillNamed(lock, path); got != want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	check("as taken", true)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	check("unlinked", false)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("made anew", false)
 }

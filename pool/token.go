@@ -118,7 +118,7 @@ func (s *Store) Token(ctx context.Context, id string, o TokenOptions) (Token, er
 	}
 	usable := o.Rejected.IsZero() || !a.Access.Equal(o.Rejected)
 	wait := accountWait
-	if usable && s.fresh(a) {
+	if usable && (s.fresh(a) || a.Refresh.IsZero() && s.valid(a)) {
 		if !s.leftover(id) {
 			return a.token(!o.Rejected.IsZero()), nil
 		}
