@@ -337,11 +337,12 @@ test("the person's abort is thrown as it is, wherever the call is", async (t) =>
 test("an abort in the middle of a stream closes the connection to OpenAI", async (t) => {
   const abort = new AbortController()
   const closed = resolvers()
-  const { stub, send } = await rig(t, {
+  const { stub, link, send } = await rig(t, {
     answer: (request, response) => {
       response.on("close", closed.resolve)
       response.write("event: a\n\n")
     },
+    methods: () => ({ later: () => ({}) }),
   })
   const answer = await send(HOST_URL, post("{}", { signal: abort.signal }))
   const reader = answer.body.getReader()
@@ -352,6 +353,8 @@ test("an abort in the middle of a stream closes the connection to OpenAI", async
   await closed.promise
   const done = await stub.until("request/done")
   assert.deepEqual([done.params.end, done.attachment.toString()], ["aborted", "event: a\n\n"])
+  await link.call("later", {})
+  assert.equal(stub.of("request/done").length, 1)
 })
 
 test("an abort after the end means nothing", async (t) => {

@@ -119,7 +119,7 @@ test("an idle child does not keep the host alive, and ends with it", async (t) =
   const script = `import { Link } from ${JSON.stringify(here("wire.js").href)}
     const link = new Link({ path: ${JSON.stringify(CHILD)}, shown: "", shim: "test" })
     await link.call("ask", {})`
-  const host = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "inherit" })
+  const host = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "inherit", timeout: 20_000 })
   await stub.until("ask")
   const closed = once(stub.sockets[0], "close")
   assert.deepEqual(await once(host, "exit"), [0, null])
