@@ -82,7 +82,7 @@ func Choose(accounts []Account, book *Book, q Query, now time.Time) Choice {
 
 // choosePinned: a pin is never bypassed, not by a bound session either.
 func choosePinned(a *Account, book *Book, q *Query, now time.Time) Choice {
-	if ready(a, book.facts(a.ID), q, now) {
+	if ready(a, book, q, now) {
 		s := book.session(q.Session, now)
 		return Choice{Account: a.ID, Reason: becausePinned, Bound: s != nil && s.Account == a.ID}
 	}
@@ -93,14 +93,14 @@ func choosePinned(a *Account, book *Book, q *Query, now time.Time) Choice {
 
 // stay keeps a session at its home, or else at its guest account.
 func stay(accounts []Account, book *Book, s *session, q *Query, now time.Time) (Choice, bool) {
-	if a := find(accounts, s.Home); a != nil && ready(a, book.facts(a.ID), q, now) {
+	if a := find(accounts, s.Home); a != nil && ready(a, book, q, now) {
 		if s.Account != s.Home {
 			return Choice{Account: a.ID, Reason: becauseHome, Bound: true}, true
 		}
 		return Choice{Account: a.ID, Reason: becauseBound, Bound: true}, true
 	}
 	if s.Account != s.Home {
-		if a := find(accounts, s.Account); a != nil && ready(a, book.facts(a.ID), q, now) {
+		if a := find(accounts, s.Account); a != nil && ready(a, book, q, now) {
 			return Choice{Account: a.ID, Reason: becauseGuest, Bound: true}, true
 		}
 	}
@@ -116,18 +116,9 @@ func find(accounts []Account, id string) *Account {
 	return nil
 }
 
-// ready reports whether an account may take this call now: its StateOf is
-// ready, without building it.
-func ready(a *Account, f *Facts, q *Query, now time.Time) bool {
-	if a.service() != StateReady || !q.allows(a.ID) {
-		return false
-	}
-	if f == nil {
-		return true
-	}
-	var h hold
-	h.collect(f, q.Model, now)
-	return h.until.IsZero()
+// ready reports whether an account may take this call now.
+func ready(a *Account, book *Book, q *Query, now time.Time) bool {
+	return a.service() == StateReady && q.allows(a.ID) && book.accounts[a.ID].free(q.Model, now)
 }
 
 // pick gives the position of the account for a session that has none, and why;
@@ -144,8 +135,11 @@ func pick(accounts []Account, book *Book, q *Query, now time.Time) (int, string)
 	}
 	for i := range accounts {
 		a := &accounts[i]
+		if a.service() != StateReady || !q.allows(a.ID) {
+			continue
+		}
 		e := book.accounts[a.ID]
-		if !ready(a, e.known(), q, now) {
+		if !e.free(q.Model, now) {
 			continue
 		}
 		if a.Preferred {

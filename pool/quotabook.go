@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Book is what is known of all accounts, in memory: facts, sessions and whose
 // turn it is. It is not safe for concurrent use; BookFile is. The zero value is
@@ -15,10 +18,37 @@ type Book struct {
 	saved   uint64
 }
 
+// entry is an account's facts, with what a choice among very many accounts
+// must not work out anew each time. Facts change through set.
 type entry struct {
 	Facts
-	running activity
-	change  uint64
+	heldUntil time.Time // the latest end of what holds every model; may have passed
+	perModel  bool      // some blocks hold one model only
+	running   activity
+	change    uint64
+}
+
+func (r *entry) set(f Facts) {
+	var all hold
+	all.collect(&f, "", time.Time{}) // as of the beginning of time, so that nothing has ended yet
+	r.Facts, r.heldUntil = f, all.until
+	r.perModel = slices.ContainsFunc(f.Blocks, func(b Block) bool { return b.Model != "" })
+}
+
+// free reports whether nothing holds a model now: StateOf's answer for an
+// account in service.
+func (r *entry) free(model string, now time.Time) bool {
+	switch {
+	case r == nil:
+		return true
+	case r.heldUntil.After(now):
+		return false
+	case !r.perModel:
+		return true
+	}
+	var h hold
+	h.collect(&r.Facts, model, now)
+	return h.until.IsZero()
 }
 
 // turn is round-robin's cursor: the account that the last new session got.
@@ -61,7 +91,7 @@ func (b *Book) changed() uint64 {
 // Learn applies an event that was received at now.
 func (b *Book) Learn(e Event, now time.Time) {
 	r := b.entry(e.Account)
-	r.Facts = r.Apply(e, now)
+	r.set(r.Apply(e, now))
 	r.change = b.changed()
 }
 
@@ -100,13 +130,10 @@ func (b *Book) snapshot() bookFormat {
 
 // absorb merges what the file holds. What it no longer holds, and the book has
 // not changed since it was saved, was removed by another process: it goes.
-// Accounts of which skip is true are removed here and not yet there.
-func (b *Book) absorb(file bookFormat, skip map[string]bool, now time.Time) {
+func (b *Book) absorb(file bookFormat, now time.Time) {
 	for id, f := range file.Accounts {
-		if !skip[id] {
-			r := b.entry(id)
-			r.Facts = r.Merge(f.fromDisk(now))
-		}
+		r := b.entry(id)
+		r.set(r.Merge(f.fromDisk(now)))
 	}
 	for id, r := range b.accounts {
 		if _, kept := file.Accounts[id]; !kept && r.change <= b.saved {
@@ -119,7 +146,7 @@ func (b *Book) absorb(file bookFormat, skip map[string]bool, now time.Time) {
 			s.UsedAt = now // written by a clock that was wrong
 		}
 		mine := b.sessions[id]
-		if s.Account == "" || skip[s.Account] || mine != nil && !newer(s.UsedAt, mine.UsedAt, s.Account > mine.Account) {
+		if s.Account == "" || mine != nil && !newer(s.UsedAt, mine.UsedAt, s.Account > mine.Account) {
 			continue
 		}
 		s.change = 0

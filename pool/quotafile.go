@@ -35,12 +35,11 @@ type BookFile struct {
 	replace func(path string, data []byte, perm fs.FileMode) error // a test makes it fail
 	saving  chan struct{}                                          // holds a value while one save runs
 
-	mu        sync.Mutex
-	book      *Book
-	seen      fs.FileInfo     // of the content looked at last, nil when there was no file
-	garbage   error           // why that content was not merged
-	warning   string          // for `status` and `doctor`
-	forgotten map[string]bool // accounts that the file may still hold
+	mu      sync.Mutex
+	book    *Book
+	seen    fs.FileInfo // of the content looked at last, nil when there was no file
+	garbage error       // why that content was not merged
+	warning string      // for `status` and `doctor`
 
 	timer    *time.Timer    // not nil while a write behind is due or running
 	behind   sync.WaitGroup // that write
@@ -70,7 +69,7 @@ func OpenBook(o BookOptions) *BookFile {
 	}
 	b := &BookFile{
 		options: o, replace: atomicfile.WriteNoSync, saving: make(chan struct{}, 1),
-		book: NewBook(), forgotten: map[string]bool{}, pause: o.Delay,
+		book: NewBook(), pause: o.Delay,
 	}
 	b.look(o.Now())
 	return b
@@ -170,14 +169,10 @@ func (b *BookFile) Learn(ctx context.Context, events ...Event) error {
 
 // Forget drops what is known of an account, here and in the file.
 func (b *BookFile) Forget(ctx context.Context, account string) error {
-	b.mu.Lock()
-	b.look(b.options.Now())
-	b.book.forget(account)
-	b.forgotten[account] = true
-	need := b.book.changes
-	b.later()
-	b.mu.Unlock()
-	_, err := b.save(ctx, need, nil)
+	_, err := b.save(ctx, 0, func(book *Book) bool {
+		book.forget(account)
+		return true
+	})
 	return err
 }
 
@@ -231,7 +226,7 @@ func (b *BookFile) refresh(now time.Time) error {
 		return nil
 	}
 	b.warning = ""
-	b.book.absorb(file, b.forgotten, wall(now))
+	b.book.absorb(file, wall(now))
 	return nil
 }
 

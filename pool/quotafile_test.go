@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,9 +76,9 @@ func TestPercentagesAreWrittenBehind(t *testing.T) {
 	path := filepath.Join(dir, "quota-cache.json")
 	synctest.Test(t, func(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
-		writes := 0
+		var writes atomic.Int32
 		b.replace = func(path string, data []byte, perm fs.FileMode) error {
-			writes++
+			writes.Add(1)
 			return atomicfile.WriteNoSync(path, data, perm)
 		}
 		for range 100 {
@@ -89,18 +90,95 @@ func TestPercentagesAreWrittenBehind(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if writes != 1 {
-			t.Errorf("%d writes", writes)
+		if n := writes.Load(); n != 1 {
+			t.Errorf("%d writes", n)
 		}
 		if f := bookAt(t, dir, time.Now).Facts("a"); len(f.Windows) != 1 || f.Windows[0].UsedPercent != 40 {
 			t.Errorf("the file holds %+v", f)
 		}
 		time.Sleep(time.Hour)
-		synctest.Wait()
-		if writes != 1 {
-			t.Errorf("%d writes after an idle hour", writes)
+		if n := writes.Load(); n != 1 {
+			t.Errorf("%d writes after an idle hour", n)
 		}
 	}) // the bubble fails if a goroutine outlives Close
+}
+
+func TestSessionsAreWrittenBehind(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := bookAt(t, dir, time.Now), bookAt(t, dir, time.Now)
+		one.Take(accounts("a", "b"), Query{Session: "s"}, time.Now())
+		two.Bind("t", "b", time.Now())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for _, b := range []*BookFile{one, two} {
+			if n := b.Sessions(); n != 2 {
+				t.Errorf("%d sessions", n)
+			}
+		}
+	})
+}
+
+func TestNothingIsWrittenBehindAfterClose(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bookAt(t, dir, time.Now)
+		closeBook(t, b)
+		b.Bind("s", "a", time.Now())
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if _, err := os.Stat(filepath.Join(dir, "quota-cache.json")); err == nil {
+			t.Error("written after Close")
+		}
+	})
+}
+
+// Refusals that come together share a write: those that wait for the one that
+// runs are all in the next.
+func TestBlocksShareAWrite(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bookAt(t, dir, time.Now)
+		var writes atomic.Int32
+		release := make(chan struct{})
+		b.replace = func(path string, data []byte, perm fs.FileMode) error {
+			if writes.Add(1) == 1 {
+				<-release
+			}
+			return atomicfile.WriteNoSync(path, data, perm)
+		}
+		until := time.Now().Add(time.Hour)
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				if err := b.Learn(t.Context(), blocked(fmt.Sprint(i), time.Now(), Block{Kind: BlockQuota, Until: until})); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		if n := writes.Load(); n != 2 {
+			t.Errorf("%d writes for 20 blocks", n)
+		}
+	})
+}
+
+func TestTheFileStaysSmall(t *testing.T) {
+	dir, now := t.TempDir(), t0
+	b := bookAt(t, dir, still(&now))
+	for i := range 2 * maxSessions {
+		b.Bind(fmt.Sprint(i), "a", now)
+	}
+	closeBook(t, b)
+	data, err := os.ReadFile(filepath.Join(dir, "quota-cache.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err := decodeBook(data); err != nil || len(file.Sessions) != maxSessions {
+		t.Errorf("%d sessions in the file (%v)", len(file.Sessions), err)
+	}
 }
 
 func TestCloseWritesWhatIsDue(t *testing.T) {
@@ -152,9 +230,11 @@ func TestWritesMerge(t *testing.T) {
 func TestForgottenStaysForgotten(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	one, two := bookAt(t, dir, still(&now)), bookAt(t, dir, still(&now))
-	learn(t, one, limitedFor("a", time.Hour), limitedFor("b", time.Hour))
 	one.Bind("s", "a", now)
-	two.Facts("a") // two knows it as well
+	learn(t, one, limitedFor("a", time.Hour), limitedFor("b", time.Hour))
+	if two.Sessions() != 1 { // two knows it as well
+		t.Error("no session")
+	}
 	if err := one.Forget(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +265,21 @@ func TestALostFileIsWrittenAgain(t *testing.T) {
 	learn(t, b, limitedFor("b", time.Hour))
 	if s := stateIn(bookAt(t, dir, still(&now)), "a", now); s.Name != StateLimited {
 		t.Errorf("the file is not whole: %+v", s)
+	}
+}
+
+func TestALostFileIsNoRemoval(t *testing.T) {
+	dir, now := t.TempDir(), t0
+	one, two := bookAt(t, dir, still(&now)), bookAt(t, dir, still(&now))
+	one.Bind("s", "a", now)
+	learn(t, one, limitedFor("a", time.Hour))
+	if err := os.Remove(filepath.Join(dir, "quota-cache.json")); err != nil {
+		t.Fatal(err)
+	}
+	one.Choose(accounts("a"), Query{}, now)
+	learn(t, two, limitedFor("b", time.Hour)) // two never saw a
+	if s := stateIn(one, "a", now); s.Name != StateLimited || one.Sessions() != 1 {
+		t.Errorf("forgotten with the file: %+v", s)
 	}
 }
 
@@ -274,14 +369,36 @@ func TestAFileThatCannotBeReadIsNotReplaced(t *testing.T) {
 	}
 }
 
+func TestAFileTooLargeToReadIsNotReplaced(t *testing.T) {
+	dir, now := t.TempDir(), t0
+	path := filepath.Join(dir, "quota-cache.json")
+	err := os.WriteFile(path, nil, 0o600)
+	if err == nil {
+		err = os.Truncate(path, maxFile+1) // takes no room on the disk
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := OpenBook(BookOptions{Path: path, LockPath: filepath.Join(dir, "quota-cache.lock"), Now: still(&now)})
+	if err := b.Learn(context.Background(), limitedFor("a", time.Hour)); err == nil || !strings.Contains(b.Warning(), "cannot be read") {
+		t.Errorf("error %v, warning %q", err, b.Warning())
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != maxFile+1 {
+		t.Error("it was replaced")
+	}
+	if err := b.Close(context.Background()); err == nil {
+		t.Error("closed without saying what was lost")
+	}
+}
+
 func TestAFailedWriteIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
 		full := errors.New("no space left on device")
-		tries := 0
+		var tries atomic.Int32
 		b.replace = func(path string, data []byte, perm fs.FileMode) error {
-			if tries++; tries < 20 {
+			if tries.Add(1) < 20 {
 				return full
 			}
 			return atomicfile.WriteNoSync(path, data, perm)
@@ -295,14 +412,13 @@ func TestAFailedWriteIsTriedAgain(t *testing.T) {
 			t.Errorf("this process forgot: %+v", s)
 		}
 		time.Sleep(time.Minute)
-		synctest.Wait()
-		if tries > 10 {
-			t.Errorf("%d tries within a minute", tries)
+		if n := tries.Load(); n > 10 {
+			t.Errorf("%d tries within a minute", n)
 		}
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
-		if tries != 20 {
-			t.Errorf("%d tries", tries)
+		if n := tries.Load(); n != 20 {
+			t.Errorf("%d tries", n)
 		}
 		if s := stateIn(bookAt(t, dir, time.Now), "a", time.Now()); s.Name != StateLimited {
 			t.Errorf("it was never written: %+v", s)

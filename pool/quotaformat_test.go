@@ -31,7 +31,7 @@ func TestBookRoundTrip(t *testing.T) {
 			t.Fatal(d)
 		}
 		other := NewBook()
-		other.absorb(got, nil, in(200*time.Hour))
+		other.absorb(got, in(200*time.Hour))
 		if d := cmp.Diff(want, other.snapshot(), cmpopts.EquateApproxTime(0), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(session{})); d != "" {
 			t.Fatalf("absorbed: %s", d)
 		}
@@ -55,7 +55,7 @@ func FuzzBook(f *testing.F) {
 			return
 		}
 		book := NewBook()
-		book.absorb(file, nil, t0)
+		book.absorb(file, t0)
 		book.trim(t0)
 		list := accounts("a", "b")
 		for id := range file.Accounts {

@@ -81,7 +81,6 @@ func (b *BookFile) written(upTo uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.book.saved = max(b.book.saved, upTo)
-	clear(b.forgotten)
 	info, err := os.Stat(b.options.Path)
 	if err != nil {
 		return b.saveError(err)
