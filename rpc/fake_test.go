@@ -162,6 +162,10 @@ func (f *fakeService) RunTool(_ context.Context, p plugin.ToolParams) (*plugin.T
 		return nil, fmt.Errorf("open /home/someone/secret: no such file")
 	case "change":
 		f.notify("accounts/changed", plugin.Empty{})
+	case "toasts":
+		for range maxNotices {
+			f.notify("host/toast", plugin.ToastParams{Level: "info", Message: "hello"})
+		}
 	case "toast":
 		f.notify("host/toast", plugin.ToastParams{Level: "info", Message: "hello"})
 	}

@@ -64,7 +64,6 @@ func (s *idScanner) step(c byte) {
 		s.inString = true
 		s.keep(c)
 	case '{', '[':
-		s.keep(c)
 		s.depth++
 	case '}', ']':
 		s.depth--

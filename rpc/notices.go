@@ -65,7 +65,11 @@ func (n *notices) pump(send func(method string, params any) error) {
 	select {
 	case <-n.begin:
 	case <-n.finish:
-		return
+		select {
+		case <-n.begin: // both have happened: what waits can still be sent
+		default:
+			return
+		}
 	}
 	for {
 		select {

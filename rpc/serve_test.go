@@ -282,6 +282,20 @@ func TestNotificationsWaitForTheFraming(t *testing.T) {
 	})
 }
 
+func TestNotificationsAreSentBeforeTheEnd(t *testing.T) {
+	for range 20 {
+		var out output
+		in := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tool/run","params":{"name":"toasts"}}`)
+		if err := Serve(t.Context(), in, &out, Options{Service: newFake()}); err != nil {
+			t.Fatal(err)
+		}
+		// Some may be dropped, as many come at once; none may be left behind.
+		if got := len(answers(t, string(out.take()))); got < maxNotices {
+			t.Fatalf("%d messages, want at least %d", got, maxNotices)
+		}
+	}
+}
+
 func TestPanicIsLoggedWithoutSecrets(t *testing.T) {
 	var log, out output
 	in := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tool/run","params":{"name":"panic"}}`)
@@ -295,6 +309,19 @@ func TestPanicIsLoggedWithoutSecrets(t *testing.T) {
 			t.Errorf("a token was told: %s", seen)
 		}
 	}
+}
+
+// TestBytesThatAreNoText: an edit's offset counts bytes, so what is not UTF-8 is
+// refused rather than read as something longer.
+func TestBytesThatAreNoText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		got := answers(t, c.send(`{"jsonrpc":"2.0","id":1,"method":"request/prepare","params":{"call":1,"url":"/responses","body":"`+"\xff"+`"}}`+"\n"))
+		if len(got) != 1 || got[0].Error == nil || got[0].Error.Code != -32700 || string(got[0].ID) != "null" {
+			t.Errorf("got %+v", got)
+		}
+		c.close()
+	})
 }
 
 // TestAttachmentReachesTheService compares bytes that a string could not carry.
