@@ -61,15 +61,6 @@ func newRig(t *testing.T, seats ...sim.Seat) *rig {
 	return r
 }
 
-// named makes seats of these names.
-func named(names ...string) []sim.Seat {
-	seats := make([]sim.Seat, len(names))
-	for i, name := range names {
-		seats[i].Name = name
-	}
-	return seats
-}
-
 func (r *rig) fault(name string, change ...func(*sim.Fault)) {
 	r.t.Helper()
 	f := sim.Fault{Name: name}

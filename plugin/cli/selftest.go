@@ -114,138 +114,120 @@ func checkBinary(ctx context.Context, a *app) (string, error) {
 
 // checkStore adds accounts in one process and reads them in another.
 func checkStore(ctx context.Context, a *app) (string, error) {
-	p, err := newPlayground()
-	if err != nil {
-		return "", err
-	}
-	defer p.close()
-	if _, err := p.addSeats(ctx, sim.Seat{Name: "one"}, sim.Seat{Name: "two"}); err != nil {
-		return "", err
-	}
-	listed, err := p.command(ctx, a, "list", "--json")
-	if err != nil {
-		return "", err
-	}
-	if strings.Count(listed, `"state": "ready"`) != 2 {
-		return "", errors.New("two accounts were written, but not read back")
-	}
-	return "written and read back in a temporary folder", nil
+	return inPlayground(ctx, named("one", "two"), func(p *playground, _ []*sim.Seat) (string, error) {
+		listed, err := p.command(ctx, a, "list", "--json")
+		if err == nil && strings.Count(listed, `"state": "ready"`) != 2 {
+			err = errors.New("two accounts were written, but not read back")
+		}
+		return "written and read back in a temporary folder", err
+	})
 }
 
 // checkLocks lets three processes want the same expired token at once: with
 // working locks the issuer is asked once.
-func checkLocks(ctx context.Context, a *app) (string, error) {
-	return oneRefresh(ctx, a, 3)
-}
+func checkLocks(ctx context.Context, a *app) (string, error) { return oneRefresh(ctx, a, 3) }
 
 // checkRefresh renews one expired token.
-func checkRefresh(ctx context.Context, a *app) (string, error) {
-	return oneRefresh(ctx, a, 1)
-}
+func checkRefresh(ctx context.Context, a *app) (string, error) { return oneRefresh(ctx, a, 1) }
 
-// oneRefresh lets processes want one expired token at once and counts what the
-// issuer got.
 func oneRefresh(ctx context.Context, a *app, processes int) (string, error) {
-	p, err := newPlayground()
-	if err != nil {
-		return "", err
-	}
-	defer p.close()
-	seats, err := p.addSeats(ctx, sim.Seat{Name: "expired", Expired: true})
-	if err != nil {
-		return "", err
-	}
-	failures := make(chan error, processes)
-	for range processes {
-		go func() {
-			_, err := p.command(ctx, a, "token")
-			failures <- err
-		}()
-	}
-	for range processes {
-		err = errors.Join(err, <-failures)
-	}
-	if err != nil {
-		return "", err
-	}
-	if n := p.sim.RefreshCount(seats[0]); n != 1 {
-		return "", fmt.Errorf("%d processes sent %d refresh requests, want 1", processes, n)
-	}
-	return fmt.Sprintf("%d process(es), one refresh request", processes), nil
+	return inPlayground(ctx, []sim.Seat{{Name: "expired", Expired: true}}, func(p *playground, seats []*sim.Seat) (string, error) {
+		failures := make(chan error, processes)
+		for range processes {
+			go func() {
+				_, err := p.command(ctx, a, "token")
+				failures <- err
+			}()
+		}
+		var err error
+		for range processes {
+			err = errors.Join(err, <-failures)
+		}
+		if n := p.sim.RefreshCount(seats[0]); err == nil && n != 1 {
+			err = fmt.Errorf("%d processes sent %d refresh requests, want 1", processes, n)
+		}
+		return fmt.Sprintf("%d process(es), one refresh request", processes), err
+	})
 }
 
 // checkRPC talks to a child of this binary over real pipes.
 func checkRPC(ctx context.Context, a *app) (string, error) {
-	p, err := newPlayground()
-	if err != nil {
-		return "", err
-	}
-	defer p.close()
-	h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil)
-	if err != nil {
-		return "", err
-	}
-	var hello plugin.InitializeResult
-	err = h.ask(ctx, "initialize", plugin.InitializeParams{Protocol: plugin.Protocol, Host: plugin.HostInfo{Name: "self-test"}}, &hello)
-	if err == nil && hello.Version != plugin.Version {
-		err = fmt.Errorf("the child is version %s", hello.Version)
-	}
-	if cerr := h.close(); err == nil {
-		err = cerr
-	}
-	return "a child answered over its pipes and ended with them", err
+	return withMiniHost(ctx, a, nil, func(_ *playground, _ []*sim.Seat, h *miniHost) (string, error) {
+		var hello plugin.InitializeResult
+		err := h.ask(ctx, "initialize", plugin.InitializeParams{Protocol: plugin.Protocol, Host: plugin.HostInfo{Name: "self-test"}}, &hello)
+		if err == nil && hello.Version != plugin.Version {
+			err = fmt.Errorf("the child is version %s", hello.Version)
+		}
+		return "a child answered over its pipes and ended with them", err
+	})
 }
 
 // checkFailOver meets a spent limit and expects the answer from the next account.
 func checkFailOver(ctx context.Context, a *app) (string, error) {
-	p, err := newPlayground()
-	if err != nil {
-		return "", err
-	}
-	defer p.close()
-	seats, err := p.addSeats(ctx, sim.Seat{Name: "spent"}, sim.Seat{Name: "fresh"})
-	if err != nil {
-		return "", err
-	}
-	if err := p.sim.AddFault(sim.Fault{Name: "weekly-limit", Seat: seats[0].Name}); err != nil {
-		return "", err
-	}
-	text, err := a.demoPipe(ctx, p.env(a.Environ()))
-	if err != nil {
-		return "", err
-	}
-	if !strings.Contains(text, seats[1].Name) {
-		return "", fmt.Errorf("the answer is %q, want it from the second account", text)
-	}
-	return "429 on the first account, answer from the second", nil
+	return withMiniHost(ctx, a, named("spent", "fresh"), func(p *playground, seats []*sim.Seat, h *miniHost) (string, error) {
+		if err := p.sim.AddFault(sim.Fault{Name: "weekly-limit", Seat: seats[0].Name}); err != nil {
+			return "", err
+		}
+		text, _, err := h.generate(ctx, hostCall{name: "self-test", session: "ses_self_test"})
+		if err == nil && !strings.Contains(text, seats[1].Name) {
+			err = fmt.Errorf("the answer is %q, want it from the second account", text)
+		}
+		return "429 on the first account, answer from the second", err
+	})
 }
 
 // checkInstructions fetches them once and reads them again from the cache.
 func checkInstructions(ctx context.Context, a *app) (string, error) {
+	return withMiniHost(ctx, a, nil, func(_ *playground, _ []*sim.Seat, h *miniHost) (string, error) {
+		var first, second plugin.InstructionsResult
+		p := plugin.InstructionsParams{Model: demoModel}
+		if err := errors.Join(h.ask(ctx, "instructions/get", p, &first), h.ask(ctx, "instructions/get", p, &second)); err != nil {
+			return "", err
+		}
+		if first.Source != "network" || second.Source != "cache" || first.Text != second.Text || first.Text == "" {
+			return "", fmt.Errorf("they came from %s, then from %s", first.Source, second.Source)
+		}
+		return "fetched once, then from the cache", nil
+	})
+}
+
+// inPlayground runs a check in a playground of its own with these seats.
+func inPlayground(ctx context.Context, seats []sim.Seat, check func(*playground, []*sim.Seat) (string, error)) (string, error) {
 	p, err := newPlayground()
 	if err != nil {
 		return "", err
 	}
 	defer p.close()
-	h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil)
+	added, err := p.addSeats(ctx, seats...)
 	if err != nil {
 		return "", err
 	}
-	var first, second plugin.InstructionsResult
-	err = h.ask(ctx, "instructions/get", plugin.InstructionsParams{Model: demoModel}, &first)
-	if err == nil {
-		err = h.ask(ctx, "instructions/get", plugin.InstructionsParams{Model: demoModel}, &second)
-	}
-	if cerr := h.close(); err == nil {
-		err = cerr
-	}
+	detail, err := check(p, added)
 	if err != nil {
 		return "", err
 	}
-	if first.Source != "network" || second.Source != "cache" || first.Text != second.Text || first.Text == "" {
-		return "", fmt.Errorf("they came from %s, then from %s", first.Source, second.Source)
+	return detail, nil
+}
+
+// withMiniHost is inPlayground with a host that talks to a child of this binary.
+func withMiniHost(ctx context.Context, a *app, seats []sim.Seat, check func(*playground, []*sim.Seat, *miniHost) (string, error)) (string, error) {
+	return inPlayground(ctx, seats, func(p *playground, added []*sim.Seat) (string, error) {
+		h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil)
+		if err != nil {
+			return "", err
+		}
+		detail, err := check(p, added, h)
+		return detail, errors.Join(err, h.close())
+	})
+}
+
+// named makes seats of these names.
+func named(names ...string) []sim.Seat {
+	seats := make([]sim.Seat, len(names))
+	for i, name := range names {
+		seats[i].Name = name
 	}
-	return "fetched once, then from the cache", nil
+	return seats
 }
 
 // checkOpenCode looks at the real registration; none is no fault.
