@@ -1,3 +1,6 @@
+// Package pool keeps the accounts: it stores them, refreshes their tokens
+// under a lock, remembers what is known of their quotas, and chooses one for
+// each call. It makes no model call, and knows neither hosts nor requests.
 package pool
 
 import (

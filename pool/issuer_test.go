@@ -103,19 +103,26 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	delete(i.live, token)
 	i.spent[token] = true
 	refresh, access := i.issue(p, i.life)
-	hold := i.hold
+	hold, life := i.hold, i.life
 	i.mu.Unlock()
 	if hold != nil {
 		hold()
 	}
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"access_token":%q,"refresh_token":%q,"expires_in":%d,"token_type":"bearer"}`, access, refresh, int(i.life.Seconds()))
+	fmt.Fprintf(w, `{"access_token":%q,"refresh_token":%q,"expires_in":%d,"token_type":"bearer"}`, access, refresh, int(life.Seconds()))
 }
 
 func (i *issuer) count(account string) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.requests[account]
+}
+
+// set changes how the issuer behaves.
+func (i *issuer) set(change func(*issuer)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	change(i)
 }
 
 // presentedAgain is how many requests held a token that was spent.

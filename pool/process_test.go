@@ -138,7 +138,7 @@ func TestHerd(t *testing.T) {
 		r.add(person{fmt.Sprintf("W%d", n), fmt.Sprintf("u%d", n), ""}, -time.Second)
 	}
 	backdate(t, filepath.Join(r.dir, accountsName))
-	r.issuer.hold = func() { time.Sleep(50 * time.Millisecond) } // a slow issuer
+	r.issuer.set(func(i *issuer) { i.hold = func() { time.Sleep(50 * time.Millisecond) } }) // a slow issuer
 	r.runChildren(processes, "token")
 	total := 0
 	for n := range accounts {
@@ -249,8 +249,8 @@ func TestKilledDuringRefresh(t *testing.T) {
 func TestKilledAtRandom(t *testing.T) {
 	const kills, accounts = 20, 4
 	r := newRig(t)
-	r.issuer.hold = func() { time.Sleep(5 * time.Millisecond) }
-	r.issuer.life = time.Second // so that each round renews again
+	r.issuer.set(func(i *issuer) { i.hold = func() { time.Sleep(5 * time.Millisecond) } })
+	r.issuer.set(func(i *issuer) { i.life = time.Second }) // so that each round renews again
 	for n := range accounts {
 		r.add(person{fmt.Sprintf("W%d", n), fmt.Sprintf("u%d", n), ""}, -time.Second)
 	}
@@ -273,7 +273,7 @@ func TestKilledAtRandom(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
-	r.issuer.hold = nil
+	r.issuer.set(func(i *issuer) { i.hold = nil })
 	list, err := r.Accounts()
 	if err != nil || len(list) != accounts {
 		t.Fatalf("%d accounts, %v", len(list), err)
@@ -358,9 +358,7 @@ func TestErrorsHoldNoToken(t *testing.T) {
 	note(err)
 	_, _, err = r.Add(t.Context(), auth.Tokens{Access: logging.NewSecret("at-MARK.at-MARK.at-MARK"), Refresh: a.Refresh}, "", "test")
 	note(err)
-	r.issuer.mu.Lock()
-	clear(r.issuer.live)
-	r.issuer.mu.Unlock()
+	r.issuer.set(func(i *issuer) { clear(i.live) })
 	_, err = r.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access})
 	note(err, a)
 	if strings.Contains(texts.String(), "MARK") {

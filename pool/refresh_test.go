@@ -69,7 +69,7 @@ func TestRefreshWhenExpiring(t *testing.T) {
 // The clock alone asks at most once a minute; a 401 may ask at any time.
 func TestNotTwiceWithinAMinute(t *testing.T) {
 	r := newRig(t)
-	r.issuer.life = 10 * time.Second
+	r.issuer.set(func(i *issuer) { i.life = 10 * time.Second })
 	a := r.add(anna, time.Second)
 	r.clock.add(2 * time.Minute)
 	first, err := r.Token(t.Context(), a.ID, TokenOptions{})
@@ -116,10 +116,10 @@ func TestAdoptWhatAnotherProcessStored(t *testing.T) {
 func TestFinalRefusalFlags(t *testing.T) {
 	r := newRig(t)
 	a := r.add(anna, time.Hour)
-	r.issuer.mu.Lock()
-	delete(r.issuer.live, a.Refresh.Reveal())
-	r.issuer.spent[a.Refresh.Reveal()] = true
-	r.issuer.mu.Unlock()
+	r.issuer.set(func(i *issuer) {
+		delete(i.live, a.Refresh.Reveal())
+		i.spent[a.Refresh.Reveal()] = true
+	})
 	_, err := r.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access})
 	var refused *RefusedError
 	if !errors.As(err, &refused) || !refused.Revoked || refused.Code != "refresh_token_reused" || refused.Kind != FlagNeedsLogin {
@@ -173,9 +173,7 @@ func TestSpentTokenIsNeverPresented(t *testing.T) {
 func TestRefusalOnABrokenDisk(t *testing.T) {
 	r := newRig(t)
 	a := r.add(anna, time.Hour)
-	r.issuer.mu.Lock()
-	clear(r.issuer.live)
-	r.issuer.mu.Unlock()
+	r.issuer.set(func(i *issuer) { clear(i.live) })
 	disk := &brokenDisk{}
 	s := r.open(Options{disk: disk, fault: func(step string) { disk.broken.Store(step == "answered" || disk.broken.Load()) }})
 	_, err := s.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access})
@@ -220,10 +218,11 @@ func edit(t *testing.T, path, from, to string) {
 func TestTransportFailureBacksOff(t *testing.T) {
 	r := newRig(t)
 	a := r.add(anna, time.Hour)
-	r.issuer.fail = func(w http.ResponseWriter) bool {
+	down := func(w http.ResponseWriter) bool {
 		http.Error(w, "down", http.StatusBadGateway)
 		return true
 	}
+	r.issuer.set(func(i *issuer) { i.fail = down })
 	r.clock.add(56 * time.Minute)
 	token, err := r.Token(t.Context(), a.ID, TokenOptions{})
 	if err != nil || !token.Access.Equal(a.Access) {
@@ -255,7 +254,7 @@ func TestTransportFailureBacksOff(t *testing.T) {
 	if in = r.intent(a.ID); in.Failures != 2 || in.RetryAt.Sub(r.clock.now()) != 10*time.Second {
 		t.Errorf("second intent = %+v", in)
 	}
-	r.issuer.fail = nil
+	r.issuer.set(func(i *issuer) { i.fail = nil })
 	r.clock.add(11 * time.Second)
 	if token, err = r.Token(t.Context(), a.ID, TokenOptions{}); err != nil || !token.Renewed {
 		t.Errorf("after the outage: %+v, %v", token, err)
@@ -283,7 +282,7 @@ func TestCancelDoesNotStopTheExchange(t *testing.T) {
 	a := r.add(anna, time.Second)
 	r.clock.add(2 * time.Minute)
 	entered, leave := make(chan struct{}), make(chan struct{})
-	r.issuer.hold = func() { close(entered); <-leave }
+	r.issuer.set(func(i *issuer) { i.hold = func() { close(entered); <-leave } })
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan error)
 	go func() {
@@ -336,7 +335,7 @@ func TestLoginDuringRefreshWins(t *testing.T) {
 	a := r.add(anna, time.Second)
 	r.clock.add(2 * time.Minute)
 	entered, leave := make(chan struct{}), make(chan struct{})
-	r.issuer.hold = sync.OnceFunc(func() { close(entered); <-leave })
+	r.issuer.set(func(i *issuer) { i.hold = sync.OnceFunc(func() { close(entered); <-leave }) })
 	var all sync.WaitGroup
 	all.Go(func() {
 		if _, err := r.Token(t.Context(), a.ID, TokenOptions{}); err != nil {
