@@ -3,7 +3,9 @@ package plugin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,29 +77,41 @@ func (s *Service) AccountsUpdate(ctx context.Context, p AccountsUpdateParams) (*
 	if fail != nil {
 		return nil, fail
 	}
-	err := s.store.Update(ctx, id, func(a *pool.Account) error {
-		if p.Label != nil {
-			a.Label = *p.Label
-		}
-		if p.Tags != nil {
-			a.Tags = *p.Tags
-		}
-		if p.Note != nil {
-			a.Note = *p.Note
-		}
-		if p.Enabled != nil {
-			a.Enabled = *p.Enabled
-		}
-		return nil
-	})
+	err := s.store.Update(ctx, id, p.apply)
 	if err == nil && p.Pinned != nil {
 		err = s.pin(ctx, id, *p.Pinned)
 	}
-	if err != nil {
-		return nil, s.storeError(err)
+	if err := s.changed(err); err != nil {
+		return nil, err
 	}
-	s.announce("accounts/changed", Empty{})
 	return s.account(id)
+}
+
+// apply makes the changes on an account, and refuses a text that no line could
+// show.
+func (p *AccountsUpdateParams) apply(a *pool.Account) error {
+	if p.Label != nil {
+		if err := CheckLabel(*p.Label); err != nil {
+			return err
+		}
+		a.Label = *p.Label
+	}
+	if p.Tags != nil {
+		if err := checkTags(*p.Tags); err != nil {
+			return err
+		}
+		a.Tags = *p.Tags
+	}
+	if p.Note != nil {
+		if err := checkLine("the note", *p.Note, longestNote); err != nil {
+			return err
+		}
+		a.Note = *p.Note
+	}
+	if p.Enabled != nil {
+		a.Enabled = *p.Enabled
+	}
+	return nil
 }
 
 // pin sets or takes away the pin; taking it from an account that is not pinned
@@ -110,12 +124,14 @@ func (s *Service) pin(ctx context.Context, id string, on bool) error {
 	if err != nil {
 		return err
 	}
-	for i := range accounts {
-		if accounts[i].ID == id && accounts[i].Pinned {
-			return s.store.Pin(ctx, "")
-		}
+	if slices.ContainsFunc(accounts, func(a pool.Account) bool { return a.ID == id && a.Pinned }) {
+		return s.store.Pin(ctx, "")
 	}
 	return nil
+}
+
+func hasID(id string) func(pool.Account) bool {
+	return func(a pool.Account) bool { return a.ID == id }
 }
 
 func (s *Service) account(id string) (*AccountResult, error) {
@@ -123,12 +139,11 @@ func (s *Service) account(id string) (*AccountResult, error) {
 	if err != nil {
 		return nil, s.storeError(err)
 	}
-	for i := range accounts {
-		if accounts[i].ID == id {
-			return &AccountResult{Account: s.describe(&accounts[i], i+1, false)}, nil
-		}
+	i := slices.IndexFunc(accounts, hasID(id))
+	if i < 0 {
+		return nil, badParams("the account is gone")
 	}
-	return nil, badParams("the account is gone")
+	return &AccountResult{Account: s.describe(&accounts[i], i+1, false)}, nil
 }
 
 // AccountsRemove takes an account and its tokens out of the pool and out of
@@ -141,10 +156,9 @@ func (s *Service) AccountsRemove(ctx context.Context, p AccountsRemoveParams) (*
 	if err := s.store.Remove(ctx, id); err != nil {
 		return nil, s.storeError(err)
 	}
-	if err := s.book.Forget(ctx, id); err != nil {
-		return nil, s.storeError(err)
+	if err := s.changed(s.book.Forget(ctx, id)); err != nil {
+		return nil, err
 	}
-	s.announce("accounts/changed", Empty{})
 	return &AccountsRemoveResult{Removed: id}, nil
 }
 
@@ -154,15 +168,11 @@ func (s *Service) whoParam(raw json.RawMessage) (string, *Error) {
 	if err != nil || who == "" {
 		return "", badParams("account wants an id, a label, an e-mail or a position")
 	}
-	accounts, err := s.store.Accounts()
-	if err != nil {
-		return "", s.storeError(err)
+	accounts, i, fail := s.find(who)
+	if fail != nil {
+		return "", fail
 	}
-	a, err := Who(accounts, who)
-	if err != nil {
-		return "", badParams("%s", err)
-	}
-	return a.ID, nil
+	return accounts[i].ID, nil
 }
 
 // Who finds the account that who names: an id, a label, an e-mail (both without
@@ -188,10 +198,13 @@ func Who(accounts []pool.Account, who string) (*pool.Account, error) {
 		if len(found) > 1 {
 			var names []string
 			for _, i := range found {
-				names = append(names, fmt.Sprintf("%d %s %s", i+1, accounts[i].ID, accounts[i].Label))
+				names = append(names, fmt.Sprintf("%d %s %s", i+1, accounts[i].ID, nameOf(&accounts[i], false)))
 			}
 			return nil, fmt.Errorf("%q matches %d accounts, name one by its id or position: %s", who, len(found), strings.Join(names, "; "))
 		}
+	}
+	if len(accounts) == 0 {
+		return nil, errors.New("there is no account in the pool yet; codex-rota add logs one in")
 	}
 	return nil, fmt.Errorf("no account is called %q; codex-rota list shows them", who)
 }

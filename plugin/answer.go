@@ -234,23 +234,26 @@ func (s *Service) reply(c *call, e *Error) *Verdict {
 	return &Verdict{Verdict: VerdictReply, Response: e.Response}
 }
 
-// label is how an account is named to a person: its label, else its masked
-// e-mail, else its id.
+// label is how an account is named to a person who may be looked on: its label,
+// else its masked e-mail, else its id.
 func (s *Service) label(id string) string {
-	accounts, err := s.store.Accounts()
+	a, err := s.store.Account(id)
 	if err != nil {
 		return id
 	}
-	for i := range accounts {
-		if accounts[i].ID != id {
-			continue
-		}
-		if accounts[i].Label != "" {
-			return accounts[i].Label
-		}
-		if accounts[i].Email != "" {
-			return logging.MaskEmail(accounts[i].Email)
-		}
+	return nameOf(&a, false)
+}
+
+// nameOf is an account's label, else its e-mail, masked unless sensitive is set,
+// else its id.
+func nameOf(a *pool.Account, sensitive bool) string {
+	switch {
+	case a.Label != "":
+		return a.Label
+	case a.Email != "" && sensitive:
+		return a.Email
+	case a.Email != "":
+		return logging.MaskEmail(a.Email)
 	}
-	return id
+	return a.ID
 }

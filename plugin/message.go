@@ -285,8 +285,9 @@ type QuotaRefreshParams struct {
 }
 
 type StatusParams struct {
-	Session string `json:"session,omitempty"`
-	Model   string `json:"model,omitempty"`
+	Session          string `json:"session,omitempty"`
+	Model            string `json:"model,omitempty"`
+	IncludeSensitive bool   `json:"includeSensitive,omitempty"`
 }
 
 type InstructionsParams struct {

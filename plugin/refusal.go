@@ -120,16 +120,30 @@ func hostResponse(host string, e *Error) *HostResponse {
 }
 
 // storeError turns a failure of the pool's files into what the person is told.
+// The host's response keeps to our words; who asked by hand gets the path too. An
+// *Error stays what it is.
 func (s *Service) storeError(err error) *Error {
+	var known *Error
 	var unreadable *pool.UnreadableError
-	if errors.As(err, &unreadable) {
-		e := s.refuse(CodeStoreUnreadable, time.Time{})
-		// The host's response keeps to our words; who asked by hand gets the path too.
-		e.Message, e.cause = unreadable.Error()+"; it was left as it is", err
-		return e
+	var unwritable *pool.UnwritableError
+	var held *pool.LockTimeoutError
+	code, message := CodeInternal, ""
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, pool.ErrNoAccount):
+		return badParams("the account is gone")
+	case errors.As(err, &unreadable):
+		code, message = CodeStoreUnreadable, unreadable.Error()+"; it was left as it is"
+	case errors.As(err, &held):
+		code, message = CodeStoreConflict, held.Error()
+	case errors.As(err, &unwritable):
+		message = unwritable.Error()
 	}
-	e := s.refuse(CodeInternal, time.Time{})
-	e.cause = err
+	e := s.refuse(code, time.Time{})
+	if e.cause = err; message != "" {
+		e.Message = message
+	}
 	return e
 }
 

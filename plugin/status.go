@@ -75,7 +75,7 @@ func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) {
 	}
 	out := &Status{
 		Schema: 1, Version: s.options.Version, Root: s.options.Root,
-		Accounts: s.describeAll(accounts, false), Hosts: []HostState{}, Sessions: s.book.Sessions(),
+		Accounts: s.describeAll(accounts, p.IncludeSensitive), Hosts: []HostState{}, Sessions: s.book.Sessions(),
 		Settings: s.settings, Warnings: append(s.store.Notices(), s.options.Warnings...), Errors: s.lastErrors(accounts),
 	}
 	if warning := s.book.Warning(); warning != "" {
@@ -101,8 +101,8 @@ func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, er
 	choice, candidates := s.book.Explain(accounts, s.query(accounts, p.Session, p.Model, nil), now)
 	out := &Explanation{Schema: 1, Rotation: string(s.settings.Rotation), Model: p.Model, Session: p.Session,
 		Chosen: choice.Account, Reason: choice.Reason, RetryAt: when(choice.Soonest), Candidates: []ExplainedAccount{}}
-	for _, c := range candidates {
-		e := ExplainedAccount{ID: c.Account, Label: s.label(c.Account), State: string(c.State.Name), Until: when(c.State.Until),
+	for i, c := range candidates { // one for each account, in the same order
+		e := ExplainedAccount{ID: c.Account, Label: nameOf(&accounts[i], p.IncludeSensitive), State: string(c.State.Name), Until: when(c.State.Until),
 			Chosen: c.Chosen, Score: c.Score, Health: int(c.Health), Running: c.Running, WhyNot: c.WhyNot}
 		if c.Binding != nil {
 			e.Window, e.UsedPercent, e.ResetAt = response.Label(c.Binding.WindowMinutes), &c.Binding.UsedPercent, when(c.Binding.ResetAt)

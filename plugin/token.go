@@ -14,26 +14,26 @@ func (s *Service) Settings() Settings { return s.settings }
 // it is the one that a new session would get. fresh says that its stored token
 // can be presented as it is.
 func (s *Service) TokenAccount(who string) (id string, fresh bool, err error) {
-	accounts, rerr := s.store.Accounts()
-	if rerr != nil {
-		return "", false, s.storeError(rerr)
-	}
 	if who != "" {
-		a, err := Who(accounts, who)
-		if err != nil {
-			return "", false, badParams("%s", err)
+		accounts, i, fail := s.find(who)
+		if fail != nil {
+			return "", false, fail
 		}
-		id = a.ID
+		id = accounts[i].ID
 	} else {
+		accounts, err := s.store.Accounts()
+		if err != nil {
+			return "", false, s.storeError(err)
+		}
 		choice := s.book.Choose(accounts, s.query(accounts, "", "", nil), s.now())
 		if choice.Account == "" {
 			return "", false, s.noAccount(choice, s.now())
 		}
 		id = choice.Account
 	}
-	a, rerr := s.store.Account(id)
-	if rerr != nil {
-		return "", false, s.storeError(rerr)
+	a, err := s.store.Account(id)
+	if err != nil {
+		return "", false, s.storeError(err)
 	}
 	if a.Flag != nil || a.Refresh.IsZero() {
 		return "", false, s.refuse(CodeLoginRequired, time.Time{})

@@ -134,11 +134,10 @@ func (a *app) printCalls(p *playground) error {
 	if err != nil {
 		return err
 	}
-	t := newTable(a.Out, a.style(), "CALL", "ACCOUNT", "STATUS", "VERDICT", "WHY")
+	t := newTable(a.Out, a.style(), column{head: "CALL"}, column{head: "ACCOUNT"}, column{head: "STATUS"}, column{head: "VERDICT"}, column{head: "WHY"})
 	for i, call := range p.sim.Calls(sim.KindResponses) {
 		verdict, why := said.of(call)
-		t.row(strconv.Itoa(i+1), call.Seat, strconv.Itoa(call.Status), verdict, why)
+		t.row(cell{text: strconv.Itoa(i + 1)}, cell{text: call.Seat}, cell{text: strconv.Itoa(call.Status)}, cell{text: verdict}, cell{text: why})
 	}
-	t.flush()
-	return nil
+	return t.flush()
 }

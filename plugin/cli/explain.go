@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,13 +11,14 @@ import (
 )
 
 func (a *app) explainCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, sensitive bool
 	var p plugin.StatusParams
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Show which account would be chosen now, and why not the others",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withService(cmd.Context(), func(s *plugin.Service) error {
+				p.IncludeSensitive = sensitive || !asJSON && !s.Settings().MaskEmail
 				explanation, err := s.Explain(cmd.Context(), p)
 				if err != nil {
 					return err
@@ -24,54 +26,70 @@ func (a *app) explainCommand() *cobra.Command {
 				if asJSON {
 					return printJSON(a.Out, explanation)
 				}
-				a.printExplanation(explanation)
-				return nil
+				return a.printExplanation(explanation)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	jsonFlag(cmd, &asJSON)
+	sensitiveFlag(cmd, &sensitive)
 	cmd.Flags().StringVar(&p.Model, "model", "", "for a call with this model")
 	cmd.Flags().StringVar(&p.Session, "session", "", "for a call of this session")
 	return cmd
 }
 
-func (a *app) printExplanation(e *plugin.Explanation) {
-	now := time.Now()
+func (a *app) printExplanation(e *plugin.Explanation) error {
+	now, s := time.Now(), a.style()
+	if len(e.Candidates) == 0 {
+		_, err := fmt.Fprintln(a.Out, emptyPool)
+		return err
+	}
 	switch {
 	case e.Chosen != "":
-		for _, c := range e.Candidates {
-			if c.ID == e.Chosen {
-				fmt.Fprintf(a.Out, "%s would be used: %s\n\n", c.Label, e.Reason)
+		for i := range e.Candidates {
+			if c := &e.Candidates[i]; c.Chosen {
+				fmt.Fprintf(a.Out, "%s would be used: %s\n\n", s.paint(bold, printable(c.Label)), e.Reason)
 			}
 		}
 	case e.RetryAt != nil:
-		fmt.Fprintf(a.Out, "No account can be used before %s: %s\n\n", clock(*e.RetryAt, now), e.Reason)
+		fmt.Fprintf(a.Out, "No account can be used now, the first one again %s: %s\n\n", until(*e.RetryAt, now), e.Reason)
 	default:
 		fmt.Fprintf(a.Out, "No account can be used: %s\n\n", e.Reason)
 	}
-	if len(e.Candidates) == 0 {
-		return
-	}
-	t := newTable(a.Out, a.style(), "", "ACCOUNT", "STATE", "WINDOW", "HEALTH", "IDLE", "RUNNING", "WHY NOT")
-	for _, c := range e.Candidates {
-		mark, window, idle := "", "unknown", "unused"
+	t := newTable(a.Out, s, column{}, column{head: "ACCOUNT", flex: true}, column{head: "STATE"},
+		column{head: "WINDOW"}, column{head: "QUOTA", drop: 1}, column{right: true}, column{head: "RESETS", drop: 5},
+		column{head: "HEALTH", right: true, drop: 4}, column{head: "IDLE", drop: 3}, column{head: "RUNNING", right: true, drop: 2})
+	for i := range e.Candidates {
+		c := &e.Candidates[i]
+		mark, idle := "", "unused"
 		if c.Chosen {
 			mark = "→"
-		}
-		if c.UsedPercent != nil {
-			window = fmt.Sprintf("%s %.0f%%", c.Window, *c.UsedPercent)
-			if c.ResetAt != nil {
-				window += " resets " + clock(*c.ResetAt, now)
-			}
 		}
 		if c.IdleSeconds != nil {
 			idle = span(time.Duration(*c.IdleSeconds) * time.Second)
 		}
-		state := c.State
-		if c.Until != nil {
-			state += " until " + clock(*c.Until, now)
+		quota := []cell{{"not seen yet", dim}, {}, {}, {}}
+		if c.UsedPercent != nil {
+			quota = append([]cell{{text: c.Window}}, windowCells(*c.UsedPercent, c.ResetAt, now)...)
 		}
-		t.row(mark, c.Label, state, window, fmt.Sprint(c.Health), idle, fmt.Sprint(c.Running), c.WhyNot)
+		row := append([]cell{{mark, green}, {printable(c.Label), bold}, {stateWord(c.State), stateInk(c.State)}}, quota...)
+		t.row(append(row, cell{text: fmt.Sprint(c.Health)}, cell{text: idle}, cell{text: fmt.Sprint(c.Running)})...)
+		for _, note := range candidateNotes(c, now) {
+			t.note(note, dim)
+		}
 	}
-	t.flush()
+	return t.flush()
+}
+
+func candidateNotes(c *plugin.ExplainedAccount, now time.Time) []string {
+	var notes []string
+	switch held := heldWords(c.State, c.WhyNot, c.Until, now); {
+	case held != "":
+		notes = append(notes, held)
+	case c.WhyNot != "":
+		notes = append(notes, printable(c.WhyNot))
+	}
+	if len(c.NotFor) > 0 {
+		notes = append(notes, "not for "+printable(strings.Join(c.NotFor, ", "))+" now")
+	}
+	return notes
 }

@@ -28,44 +28,52 @@ func (a *app) listCommand() *cobra.Command {
 						Accounts []plugin.Account `json:"accounts"`
 					}{1, result.Accounts})
 				}
-				a.printAccounts(result.Accounts, sensitive)
-				return nil
+				return a.printAccounts(result.Accounts, sensitive)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().BoolVar(&sensitive, "include-sensitive", false, "show e-mails unmasked and the upstream's ids")
+	jsonFlag(cmd, &asJSON)
+	sensitiveFlag(cmd, &sensitive)
 	return cmd
 }
 
-// printAccounts is the table that list, status and the host's tool show.
-func (a *app) printAccounts(accounts []plugin.Account, sensitive bool) {
+func jsonFlag(cmd *cobra.Command, on *bool) {
+	cmd.Flags().BoolVar(on, "json", false, "print one JSON object")
+}
+
+func sensitiveFlag(cmd *cobra.Command, on *bool) {
+	cmd.Flags().BoolVar(on, "include-sensitive", false, "show e-mails unmasked and the upstream's ids")
+}
+
+const emptyPool = "There is no account in the pool yet. Type: codex-rota add"
+
+// printAccounts is the table that list, status, quota and the host's tools show.
+func (a *app) printAccounts(accounts []plugin.Account, sensitive bool) error {
 	if len(accounts) == 0 {
-		fmt.Fprintln(a.Out, "There is no account in the pool yet. Type: codex-rota add")
-		return
+		_, err := fmt.Fprintln(a.Out, emptyPool)
+		return err
 	}
-	t := newTable(a.Out, a.style(), "", "ACCOUNT", "PLAN", "STATE", "QUOTA")
+	t := newTable(a.Out, a.style(), column{}, column{head: "ACCOUNT", flex: true}, column{head: "PLAN", drop: 3}, column{head: "STATE"},
+		column{head: "LAST USED", drop: 1}, column{head: "WINDOW", flex: true}, column{head: "QUOTA", drop: 4}, column{right: true}, column{head: "RESETS", drop: 5})
 	now := time.Now()
-	for _, acc := range accounts {
-		t.row(marker(acc), accountName(acc), acc.Plan, stateWords(acc, now), quotaWords(acc.Windows, now))
-		if sensitive {
-			t.row("", acc.ID, acc.AccountID, acc.UserID, acc.Email)
+	for i := range accounts {
+		acc := &accounts[i]
+		who := []cell{{text: strconv.Itoa(acc.Position)}, {accountName(acc), bold}, {text: printable(acc.Plan)},
+			{stateWord(acc.State), stateInk(acc.State)}, {text: ago(acc.LastUsed, now)}}
+		for _, quota := range quotaCells(acc.Windows, now) {
+			t.row(append(who, quota...)...)
+			who = make([]cell, len(who)) // further windows stand below the first
+		}
+		for _, note := range accountNotes(acc, sensitive, now) {
+			t.note(note, dim)
 		}
 	}
-	t.flush()
+	return t.flush()
 }
 
-func marker(acc plugin.Account) string {
-	switch {
-	case acc.Pinned:
-		return strconv.Itoa(acc.Position) + " pinned"
-	case acc.Preferred:
-		return strconv.Itoa(acc.Position) + " first"
-	}
-	return strconv.Itoa(acc.Position)
-}
-
-func accountName(acc plugin.Account) string {
+// accountName is how an account is named to a person: its label, else its e-mail
+// (masked or not, as it was given), else its id.
+func accountName(acc *plugin.Account) string {
 	name := acc.Label
 	switch {
 	case name == "" && acc.Email != "":
@@ -76,42 +84,97 @@ func accountName(acc plugin.Account) string {
 	if len(acc.Tags) > 0 {
 		name += " #" + strings.Join(acc.Tags, " #")
 	}
-	return name
+	return printable(name)
 }
 
-func stateWords(acc plugin.Account, now time.Time) string {
-	words := strings.ReplaceAll(acc.State, "_", " ")
-	if acc.Until != nil && acc.Until.After(now) {
-		words += " until " + clock(*acc.Until, now)
+func stateWord(state string) string { return strings.ReplaceAll(state, "_", " ") }
+
+func stateInk(state string) ink {
+	switch state {
+	case "ready":
+		return green
+	case "limited", "cooling":
+		return yellow
+	case "disabled":
+		return dim
 	}
-	if acc.Reason != "" && acc.State != "ready" {
-		words += " (" + acc.Reason + ")"
+	return red
+}
+
+// accountNotes is what does not fit into columns.
+func accountNotes(acc *plugin.Account, sensitive bool, now time.Time) []string {
+	var notes []string
+	switch {
+	case acc.Pinned:
+		notes = append(notes, "pinned: no other account is used")
+	case acc.Preferred:
+		notes = append(notes, "used first for new sessions")
+	}
+	if held := heldWords(acc.State, acc.Reason, acc.Until, now); held != "" {
+		notes = append(notes, held)
+	}
+	if acc.Note != "" {
+		notes = append(notes, printable(acc.Note))
+	}
+	if sensitive {
+		notes = append(notes, printable(strings.Join(strings.Fields(strings.Join([]string{acc.Email, acc.ID, acc.AccountID, acc.UserID}, " ")), "  ")))
+	}
+	return notes
+}
+
+// heldWords says why an account is not ready and when it will be, "" when it is.
+func heldWords(state, reason string, end *time.Time, now time.Time) string {
+	if state == "ready" {
+		return ""
+	}
+	words := stateWord(state)
+	if end != nil && end.After(now) {
+		words += ", ready " + until(*end, now)
+	}
+	if reason != "" {
+		words += ": " + printable(reason)
+	}
+	if state == "needs_login" {
+		words += "; codex-rota add logs it in again"
 	}
 	return words
 }
 
-func quotaWords(windows []plugin.Window, now time.Time) string {
-	var parts []string
+// quotaCells gives a row of cells for each window, and one for an account whose
+// windows are not known.
+func quotaCells(windows []plugin.Window, now time.Time) [][]cell {
+	var rows [][]cell
 	for _, w := range windows {
 		if w.WindowMinutes == 0 {
-			continue
-		}
-		used := w.UsedPercent
-		if w.ResetAt != nil && !w.ResetAt.After(now) {
-			used = 0 // the window has begun anew since it was seen
+			continue // disabled on the plan
 		}
 		name := w.Label
 		if w.Name != "primary" && w.Name != "secondary" {
-			name = w.Name + " " + name
+			name = printable(w.Name) + " " + name
 		}
-		part := fmt.Sprintf("%s %s %.0f%%", name, bar(used), used)
-		if w.ResetAt != nil && w.ResetAt.After(now) {
-			part += " resets " + clock(*w.ResetAt, now)
-		}
-		parts = append(parts, part)
+		rows = append(rows, append([]cell{{text: name}}, windowCells(w.UsedPercent, w.ResetAt, now)...))
 	}
-	if len(parts) == 0 {
-		return "not seen yet"
+	if rows == nil {
+		return [][]cell{{{"not seen yet", dim}, {}, {}, {}}}
 	}
-	return strings.Join(parts, "   ")
+	return rows
+}
+
+// windowCells are a window's bar, percentage and reset.
+func windowCells(used float64, resetAt *time.Time, now time.Time) []cell {
+	resets := ""
+	switch {
+	case resetAt != nil && !resetAt.After(now):
+		used = 0 // the window has begun anew since it was seen
+	case resetAt != nil:
+		resets = until(*resetAt, now)
+	}
+	with := green
+	switch {
+	case used >= 100:
+		with = red
+	case used >= 80:
+		with = yellow
+	}
+	return []cell{{bar(used), with}, {percent(used), with}, {text: resets}}
 }

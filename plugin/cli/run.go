@@ -39,15 +39,20 @@ type System struct {
 	Executable string
 	Terminal   bool // Out is a terminal
 	InTerminal bool // In is one
-	Width      int  // of the terminal, 0 when there is none
+	// Size is the terminal's width and height now, 0 and 0 when there is none.
+	Size func() (columns, lines int)
 }
 
 // OS is the real process.
 func OS() System {
 	sys := System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Environ: os.Environ,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())), InTerminal: term.IsTerminal(int(os.Stdin.Fd()))}
-	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-		sys.Width = width
+	sys.Size = func() (columns, lines int) {
+		columns, lines, err := term.GetSize(int(os.Stdout.Fd()))
+		if err != nil {
+			return 0, 0
+		}
+		return columns, lines
 	}
 	// A missing home or executable path is told by the command that needs it.
 	sys.Home, _ = os.UserHomeDir()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,43 +11,84 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, sensitive bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the accounts, and the hosts, sessions, settings and last errors",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withService(cmd.Context(), func(s *plugin.Service) error {
-				status, err := s.Status(cmd.Context(), plugin.StatusParams{})
+				status, err := s.Status(cmd.Context(), plugin.StatusParams{IncludeSensitive: sensitive || !asJSON && !s.Settings().MaskEmail})
 				if err != nil {
 					return err
 				}
 				if asJSON {
 					return printJSON(a.Out, status)
 				}
-				return a.printStatus(status)
+				return a.printStatus(status, sensitive)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	jsonFlag(cmd, &asJSON)
+	sensitiveFlag(cmd, &sensitive)
 	return cmd
 }
 
-func (a *app) printStatus(status *plugin.Status) error {
-	a.printAccounts(status.Accounts, false)
+func (a *app) printStatus(status *plugin.Status, sensitive bool) error {
+	if err := a.printAccounts(status.Accounts, sensitive); err != nil {
+		return err
+	}
 	fmt.Fprintln(a.Out)
 	for _, h := range status.Hosts {
-		fmt.Fprintf(a.Out, "%-10s %s\n", h.Name, h.Detail)
+		a.fact(h.Name, noInk, h.Detail)
 	}
-	fmt.Fprintf(a.Out, "%-10s %d in the last 24 h\n", "sessions", status.Sessions)
-	fmt.Fprintf(a.Out, "%-10s %s, transform %s, wait at most %d s\n", "rotation", status.Settings.Rotation, status.Settings.Transform, status.Settings.MaxWaitSeconds)
-	fmt.Fprintf(a.Out, "%-10s %s\n", "files", status.Root)
+	a.fact("sessions", noInk, fmt.Sprintf("%d in the last 24 h", status.Sessions))
+	a.fact("rotation", noInk, fmt.Sprintf("%s, transform %s, wait at most %d s", status.Settings.Rotation, status.Settings.Transform, status.Settings.MaxWaitSeconds))
+	a.fact("files", noInk, status.Root)
 	for _, w := range status.Warnings {
-		fmt.Fprintf(a.Out, "%-10s %s\n", "warning", w)
+		a.fact("warning", yellow, w)
 	}
+	names, now := namesOf(status.Accounts), time.Now()
 	for _, e := range status.Errors {
-		fmt.Fprintf(a.Out, "%-10s %s %s %s\n", "error", e.At.Local().Format("2006-01-02 15:04"), e.Account, e.Reason)
+		about := ago(&e.At, now)
+		if e.Account != "" {
+			about += ", " + names.of(e.Account)
+		}
+		a.fact("error", red, about+": "+e.Reason)
 	}
 	return nil
+}
+
+// fact prints one line of status: a word, and what there is to say about it.
+func (a *app) fact(word string, with ink, text string) {
+	const wordWidth = 10
+	s := a.style()
+	for i, line := range wrap(printable(text), max(s.width-wordWidth-1, 0)) {
+		if i > 0 {
+			word = ""
+		}
+		fmt.Fprintf(a.Out, "%s %s\n", s.paint(with, fmt.Sprintf("%-*s", wordWidth, word)), line)
+	}
+}
+
+// names tells accounts' names by their ids.
+type names map[string]string
+
+func namesOf(accounts []plugin.Account) names {
+	out := make(names, len(accounts))
+	for i := range accounts {
+		acc := accounts[i]
+		acc.Tags = nil
+		out[acc.ID] = accountName(&acc)
+	}
+	return out
+}
+
+// of is the id itself for an account that is gone.
+func (n names) of(id string) string {
+	if name, ok := n[id]; ok {
+		return name
+	}
+	return printable(id)
 }
 
 // hosts says which hosts have codex-rota registered.
