@@ -82,7 +82,8 @@ func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 		}
 		token, err := s.store.Token(ctx, id, pool.TokenOptions{})
 		if err == nil {
-			return s.bind(c, id, token)
+			s.bind(c, id, token)
+			return nil
 		}
 		if !s.outForGood(err) {
 			return s.tokenFailure(ctx, err)
@@ -94,13 +95,12 @@ func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 }
 
 // bind makes the account the call's own, and its session's.
-func (s *Service) bind(c *call, id string, token pool.Token) *Error {
+func (s *Service) bind(c *call, id string, token pool.Token) {
 	c.account, c.token = id, token
 	if c.firstAccount == "" {
 		c.firstAccount = id
 	}
 	s.book.Bind(c.session, id, s.now())
-	return nil
 }
 
 // outForGood reports whether the account has left the pool: refused for good, or

@@ -197,7 +197,7 @@ func (call progress) afterOverload(a response.Outcome, f facts, now time.Time, d
 // afterLimit blocks the account until the limit ends and goes on with another;
 // with none left the soonest time is waited for once, or told.
 func (call progress) afterLimit(a response.Outcome, f facts, now time.Time, d decision, kind pool.BlockKind) (decision, progress) {
-	block := &pool.Block{Kind: kind, Window: a.Limit, Until: a.Until, LearnedAt: call.sentAt, Reason: "usage limit reached"}
+	block := &pool.Block{Kind: kind, Window: a.Limit, Until: a.Until, Reason: "usage limit reached"}
 	if kind == pool.BlockRateLimit {
 		block.Window, block.Reason = "", "rate limit"
 	} else if a.Limit != "" && a.Limit != pool.WindowPrimary && a.Limit != pool.WindowSecondary {
@@ -231,7 +231,7 @@ func (call progress) afterLimit(a response.Outcome, f facts, now time.Time, d de
 // afterEntitlement remembers what the account may not serve. Never another
 // model unless the person configured one.
 func (call progress) afterEntitlement(a response.Outcome, f facts, now time.Time, d decision) (decision, progress) {
-	block := &pool.Block{Kind: pool.BlockEntitlement, Until: now.Add(entitlementBlock), LearnedAt: call.sentAt, Reason: "not in this account's plan"}
+	block := &pool.Block{Kind: pool.BlockEntitlement, Until: now.Add(entitlementBlock), Reason: "not in this account's plan"}
 	if a.Class == response.ClassModel || a.Model != "" {
 		block.Model, block.Reason = f.model, "the model is not available to this account"
 	}
