@@ -44,9 +44,10 @@ A script may pipe messages into it, one JSON object a line:
 `
 
 // serve answers until stdin ends. SIGINT and SIGHUP are ignored: the host shares
-// its process group, and stdin's end is the sign that it is gone.
+// its process group, and stdin's end is the sign that it is gone. So is SIGPIPE: a
+// host that died must not take a token exchange with it.
 func (a *app) serve(ctx context.Context, hostName string) error {
-	signal.Ignore(os.Interrupt, syscall.SIGHUP)
+	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
 	log, closer, err := logging.New(logging.Options{Stderr: a.Err, Level: hclog.Warn})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
