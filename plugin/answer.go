@@ -151,6 +151,9 @@ func (s *Service) learn(ctx context.Context, c *call, d decision) *Error {
 		s.log.Error("the account's verdict was not written", "account", c.account, "reason", err)
 		return s.storeError(err)
 	}
+	if a, err := s.store.Account(c.account); err == nil && a.Flag == nil {
+		return nil // a newer login was stored meanwhile: the verdict was about the old one
+	}
 	s.toast("error", fmt.Sprintf("%s left the pool: %s. Type: codex-rota add", s.label(c.account), flag.Reason))
 	return nil
 }
