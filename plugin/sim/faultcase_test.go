@@ -82,6 +82,7 @@ func faultCases() map[string]faultCase {
 		"usage-hang":                {heldCall(usageCall), 200, `plan_type`, false, 200},
 
 		"stream-cut":               {m, 200, `"delta":"Hello "`, true, 200},
+		"stream-cut-late":          {heldCall(m), 200, `"delta":"Hello "`, true, 200},
 		"stream-cut-before-output": {m, 200, `response.in_progress`, true, 200},
 		"failed-after-output":      {m, 200, `"code":"server_error"`, false, 200},
 		"overload-in-stream":       {m, 200, `"code":"server_is_overloaded"`, false, 200},

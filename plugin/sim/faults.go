@@ -95,6 +95,11 @@ func streamFaults() []faultSpec {
 	}
 	return []faultSpec{
 		on(KindResponses, "stream-cut", "the connection ends after the first delta", cutAt(firstDelta)),
+		on(KindResponses, "stream-cut-late", "the stream stops after the first delta until Release, and the connection ends", edit(func(_ *exchange, a answer) answer {
+			a.events = append(a.events[:firstDelta(a.events)], event{hold: true, raw: ": cut\n\n"})
+			a.cut = true
+			return a
+		})),
 		on(KindResponses, "stream-cut-before-output", "the connection ends before any output", cutAt(beforeOutput)),
 		on(KindResponses, "failed-after-output", "response.failed after the first delta", failAt(firstDelta, "server_error", "The server had an error.")),
 		on(KindResponses, "overload-in-stream", "response.failed server_is_overloaded before output", failAt(beforeOutput, "server_is_overloaded", "Our servers are currently overloaded.")),
