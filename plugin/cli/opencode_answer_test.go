@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"codex-rota/plugin/sim"
+)
+
+func TestOpenCodeAnswers(t *testing.T) {
+	o := newOpenCode(t, named("a")...)
+	o.ask("Say hello.").mustSay(t, "Hello from a")
+	o.mustTalk("a 200")
+	body := o.talk()[0].Body
+	if got := gjson.Get(body, "input.@reverse.0.content.0.text").Str; !strings.Contains(got, "Say hello.") {
+		t.Errorf("the model was asked %q", got)
+	}
+	if id := o.talk()[0].Headers.Get("Session-Id"); id == "" || gjson.Get(body, "prompt_cache_key").Str != id {
+		t.Errorf("session %q, prompt_cache_key %s", id, gjson.Get(body, "prompt_cache_key"))
+	}
+	o.mustBeObedient()
+}
+
+// TestOpenCodeAnswersBesideTitle holds both calls of a first turn open at once.
+func TestOpenCodeAnswersBesideTitle(t *testing.T) {
+	o := newOpenCode(t, named("a")...)
+	o.sim.SetReply(func(c sim.Call) sim.Reply {
+		title := isTitle(c)
+		o.hold(func(calls []sim.Call) bool {
+			return slices.ContainsFunc(calls, func(other sim.Call) bool {
+				return other.Kind == sim.KindResponses && isTitle(other) != title && (title || other.End == sim.EndAnswered)
+			})
+		})
+		if title {
+			return sim.Reply{Text: "The name of the session"}
+		}
+		return sim.Reply{Text: "The answer to the person"}
+	})
+	o.ask("Say hello.").mustSay(t, "The answer to the person")
+	calls := o.sim.Calls(sim.KindResponses)
+	if len(calls) != 2 || len(o.talk()) != 1 {
+		t.Fatalf("the backend got %s, want a title and an answer", summary(calls))
+	}
+	for _, c := range calls {
+		if c.Seat != "a" || c.Status != 200 || c.Headers.Get("Session-Id") != calls[0].Headers.Get("Session-Id") {
+			t.Errorf("account %q, status %d, session %q", c.Seat, c.Status, c.Headers.Get("Session-Id"))
+		}
+	}
+	o.mustBeObedient()
+}
