@@ -1,6 +1,8 @@
-// Package auth speaks OAuth with OpenAI's issuer: it refreshes tokens and reads
-// the claims in them. It stores nothing and chooses nothing: package pool
-// decides when a refresh token may be spent and where its successor is kept.
+// Package auth speaks OAuth with OpenAI's issuer: it logs a person in by
+// browser, pasted text or device code, refreshes tokens and reads the claims in
+// them. It stores nothing and chooses nothing: package pool decides when a
+// refresh token may be spent and where its successor is kept. It opens no
+// browser and asks nothing: that is for whoever talks to the person.
 package auth
 
 import (

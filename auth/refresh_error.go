@@ -85,8 +85,12 @@ func (e *RefreshError) Transport() bool {
 }
 
 // refused reports whether there was an answer that is about the token.
-func (e *RefreshError) refused() bool {
-	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusTooManyRequests
+func (e *RefreshError) refused() bool { return isRefusal(e.Status) }
+
+// isRefusal reports whether an answer with this status is about what was sent,
+// and not about the server or the pace.
+func isRefusal(status int) bool {
+	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
 // refreshError reads what oauth2 made of a failure. The library's own error
