@@ -181,8 +181,11 @@ func TestUnreadableIsNeverOverwritten(t *testing.T) {
 			if !ok || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), path) {
 				t.Fatalf("err = %v, want it to say %q", err, c.says)
 			}
-			if unreadable.Backup != r.NewestGoodBackup() || unreadable.Backup == "" {
-				t.Errorf("backup = %q", unreadable.Backup)
+			if unreadable.Backup != r.NewestGoodBackup() || unreadable.Backup == "" || !strings.Contains(err.Error(), unreadable.Backup) {
+				t.Errorf("backup = %q, and the error says %q", unreadable.Backup, err)
+			}
+			if newer := strings.Contains(c.content, `"version":5`); unreadable.Newer != newer || strings.Contains(err.Error(), "update codex-rota") != newer {
+				t.Errorf("newer = %v, and the error says %q", unreadable.Newer, err)
 			}
 			login := r.issuer.login(bert, time.Hour)
 			_, _, addErr := r.Add(t.Context(), login, "", "test")

@@ -183,12 +183,26 @@ func (s *Store) refuse(ctx context.Context, a *Account, verdict *RefusedError) e
 	})
 	if err != nil && !errors.Is(err, ErrNoAccount) {
 		s.log.Error("a refusal could not be written", "account", a.ID, "error", err)
+		if err := s.consume(ctx, a.Refresh); err != nil {
+			s.log.Error("a refused token could not be noted either", "account", a.ID, "error", err)
+		}
 		return verdict
 	}
 	if err == nil && !flagged {
 		return nil
 	}
 	return verdict
+}
+
+// consume keeps a refused token from being presented again while the flagged
+// file, where the verdict belongs, cannot be written.
+func (s *Store) consume(ctx context.Context, token logging.Secret) error {
+	unlock, err := s.lockStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.consumed.add(token.Hash())
 }
 
 // postpone keeps the intent, so that the same token is sent again, and backs

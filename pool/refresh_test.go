@@ -183,6 +183,44 @@ func TestRefusalOnABrokenDisk(t *testing.T) {
 	}
 }
 
+// With a flagged file that cannot be read no verdict can be written: the error
+// and the notices say which file it is and why, it is left as it is, and a
+// token that was refused is not presented again, by this process or another.
+func TestVerdictsWithAnUnreadableFlaggedFile(t *testing.T) {
+	for content, says := range map[string]string{"{": "not JSON", `{"version":5,"accounts":[]}`: "version 5"} {
+		r := newRig(t)
+		a, b := r.add(anna, time.Hour), r.add(bert, time.Hour)
+		path := filepath.Join(r.dir, flaggedName)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := r.Flag(t.Context(), b.ID, Flag{Kind: FlagSuspended, Reason: "x"}, b.Access)
+		var unreadable *UnreadableError
+		if !errors.As(err, &unreadable) || unreadable.Path != path || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), says) {
+			t.Errorf("Flag: %v", err)
+		}
+		if notices := strings.Join(r.Notices(), "\n"); !strings.Contains(notices, path) || !strings.Contains(notices, says) {
+			t.Errorf("notices = %q", notices)
+		}
+		r.issuer.set(func(i *issuer) { delete(i.live, a.Refresh.Reveal()) })
+		for _, s := range []*Store{r.Store, r.Store, r.open(Options{})} {
+			var refused *RefusedError
+			if _, err := s.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access}); !errors.As(err, &refused) {
+				t.Errorf("Token: %v", err)
+			}
+		}
+		if n := r.issuer.count("W1") + r.issuer.count(""); n != 1 {
+			t.Errorf("the refused token was presented %d times", n)
+		}
+		if got, _ := os.ReadFile(path); string(got) != content {
+			t.Errorf("the flagged file was changed to %q", got)
+		}
+		if list, err := r.Accounts(); err != nil || len(list) != 2 {
+			t.Errorf("%d accounts, %v", len(list), err)
+		}
+	}
+}
+
 // A verdict about a token that is no longer stored flags nobody.
 func TestRefusalOfAReplacedTokenAdopts(t *testing.T) {
 	r := newRig(t)

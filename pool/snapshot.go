@@ -25,11 +25,11 @@ type UnreadableError struct {
 
 func (e *UnreadableError) Error() string {
 	text := fmt.Sprintf("%s cannot be read: %v", e.Path, e.Err)
-	switch {
-	case e.Newer:
-		return text + "; update codex-rota"
-	case e.Backup != "":
-		return text + "; the newest good backup is " + e.Backup
+	if e.Newer {
+		text += "; update codex-rota"
+	}
+	if e.Backup != "" {
+		text += "; the newest good backup is " + e.Backup
 	}
 	return text
 }
