@@ -175,35 +175,31 @@ func (s *Service) whoParam(raw json.RawMessage) (string, *Error) {
 	return accounts[i].ID, nil
 }
 
-// Who finds the account that who names: an id, a label, an e-mail (both without
-// case) or a 1-based position, in this order. More than one match is an error
-// that lists them.
+// Who finds the account that who names: its id, else its label, its e-mail (both
+// without case) or its 1-based position. More than one match is an error that
+// lists them.
 func Who(accounts []pool.Account, who string) (*pool.Account, error) {
-	rules := []func(i int) bool{
-		func(i int) bool { return accounts[i].ID == who },
-		func(i int) bool { return accounts[i].Label != "" && strings.EqualFold(accounts[i].Label, who) },
-		func(i int) bool { return accounts[i].Email != "" && strings.EqualFold(accounts[i].Email, who) },
-		func(i int) bool { n, err := strconv.Atoi(who); return err == nil && n == i+1 },
+	if i := slices.IndexFunc(accounts, hasID(who)); i >= 0 {
+		return &accounts[i], nil
 	}
-	for _, rule := range rules {
-		var found []int
-		for i := range accounts {
-			if rule(i) {
-				found = append(found, i)
-			}
-		}
-		if len(found) == 1 {
-			return &accounts[found[0]], nil
-		}
-		if len(found) > 1 {
-			var names []string
-			for _, i := range found {
-				names = append(names, fmt.Sprintf("%d %s %s", i+1, accounts[i].ID, nameOf(&accounts[i], false)))
-			}
-			return nil, fmt.Errorf("%q matches %d accounts, name one by its id or position: %s", who, len(found), strings.Join(names, "; "))
+	position, _ := strconv.Atoi(who) // what is no number is no position: 0
+	var found []int
+	for i := range accounts {
+		a := &accounts[i]
+		if who != "" && (strings.EqualFold(a.Label, who) || strings.EqualFold(a.Email, who)) || position == i+1 {
+			found = append(found, i)
 		}
 	}
-	if len(accounts) == 0 {
+	switch {
+	case len(found) == 1:
+		return &accounts[found[0]], nil
+	case len(found) > 1:
+		var names []string
+		for _, i := range found {
+			names = append(names, fmt.Sprintf("%s (%d, %s)", accounts[i].ID, i+1, nameOf(&accounts[i], false)))
+		}
+		return nil, fmt.Errorf("%q matches %d accounts, name one by its id: %s", who, len(found), strings.Join(names, "; "))
+	case len(accounts) == 0:
 		return nil, errors.New("there is no account in the pool yet; codex-rota add logs one in")
 	}
 	return nil, fmt.Errorf("no account is called %q; codex-rota list shows them", who)
@@ -221,7 +217,7 @@ func (s *Service) accountStates() []AccountState {
 	for i := range accounts {
 		known := s.book.Facts(accounts[i].ID)
 		state := pool.StateOf(&accounts[i], &known, "", now)
-		out[i] = AccountState{ID: accounts[i].ID, Label: accounts[i].Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason}
+		out[i] = AccountState{ID: accounts[i].ID, Label: accounts[i].Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason, pinned: accounts[i].Pinned}
 	}
 	return out
 }

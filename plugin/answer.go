@@ -28,10 +28,14 @@ func (s *Service) Response(ctx context.Context, p ResponseParams, data []byte) (
 	if c.delivered {
 		return &Verdict{Verdict: VerdictDeliver}, nil
 	}
+	if c.isLate(p.Attempt) {
+		return c.lastVerdict, nil
+	}
 	now := s.now()
 	out := s.understand(c, p, data, now)
 	v := s.judge(ctx, c, out, p.Headers, now)
 	s.logResponse(c, p, data, out, v)
+	c.lastVerdict = v
 	return v, nil
 }
 
@@ -40,9 +44,7 @@ func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Hea
 	for {
 		d, next := decide(c.progress, out, s.factsFor(c, out, now), now)
 		c.progress = next
-		if fail := s.learn(ctx, c, d); fail != nil {
-			return s.reply(c, fail)
-		}
+		s.learn(ctx, c, d)
 		switch d.act {
 		case actMore:
 			return &Verdict{Verdict: VerdictMore}
@@ -135,27 +137,27 @@ func (s *Service) nextFallback(c *call) string {
 
 // learn records what the decision teaches. A block is on disk before the verdict
 // is returned; if even that fails the block still holds in this process.
-func (s *Service) learn(ctx context.Context, c *call, d decision) *Error {
+func (s *Service) learn(ctx context.Context, c *call, d decision) {
 	if len(d.events) > 0 {
 		if err := s.book.Learn(ctx, d.events...); err != nil {
 			s.log.Error("facts were not written", "account", c.account, "reason", err)
 		}
 	}
 	if d.flag == nil {
-		return nil
+		return
 	}
 	s.troubles.add(s.now(), c.account, d.flag.Reason)
 	flag := *d.flag
 	err := s.store.Flag(ctx, c.account, flag, c.token.Access)
 	if err != nil && !errors.Is(err, pool.ErrNoAccount) {
 		s.log.Error("the account's verdict was not written", "account", c.account, "reason", err)
-		return s.storeError(err)
+		s.refused.add(c.account, c.token.Access)
+		return
 	}
 	if a, err := s.store.Account(c.account); err == nil && a.Flag == nil {
-		return nil // a newer login was stored meanwhile: the verdict was about the old one
+		return // a newer login was stored meanwhile: the verdict was about the old one
 	}
 	s.toast("error", fmt.Sprintf("%s left the pool: %s. Type: codex-rota add", s.label(c.account), flag.Reason))
-	return nil
 }
 
 // renew gets the call's account another token after a 401: one that is stored
@@ -176,7 +178,11 @@ func (s *Service) renew(ctx context.Context, c *call, adoptOnly bool) outcome {
 	case ctx.Err() != nil:
 		return outcome{what: aborted}
 	}
-	s.log.Warn("no answer of the issuer", "account", c.account, "reason", err)
+	s.log.Warn("the token could not be renewed", "account", c.account, "reason", err)
+	var unreadable *pool.UnreadableError
+	if errors.As(err, &unreadable) {
+		return outcome{what: storeUnreadable}
+	}
 	return outcome{what: renewalUnreachable}
 }
 

@@ -41,7 +41,7 @@ func (s *Service) take(c *call, skip map[string]bool) (pool.Choice, *Error) {
 
 // query is the question that a call and `explain` ask alike.
 func (s *Service) query(accounts []pool.Account, session, model string, skip map[string]bool) pool.Query {
-	q := pool.Query{Session: session, Model: model, Rotation: s.settings.Rotation, Skip: skip}
+	q := pool.Query{Session: session, Model: model, Rotation: s.settings.Rotation, Skip: s.refused.skip(accounts, skip)}
 	if names, ok := s.settings.AccountsForModel[model]; ok {
 		q.Only = map[string]bool{}
 		for _, name := range names {

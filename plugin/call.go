@@ -1,10 +1,12 @@
 package plugin
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
+	"codex-rota/logging"
 	"codex-rota/plugin/request"
 	"codex-rota/plugin/response"
 	"codex-rota/pool"
@@ -41,10 +43,48 @@ type call struct {
 	head         *response.Head
 	consumed     int64 // bytes of the stream that head has seen
 
+	firstNumber   *int // the host's number for the first attempt: 1, or 0
+	lastVerdict   *Verdict
 	delivered     bool
 	status        int
 	answerHeaders []Header
 	verdicts      []string
+}
+
+// refusedTokens are the verdicts that could not be written: the accounts, each
+// with the access token that was refused. They hold for as long as that token is
+// the stored one.
+type refusedTokens struct {
+	mu   sync.Mutex
+	byID map[string]logging.Secret
+}
+
+func (r *refusedTokens) add(id string, access logging.Secret) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID == nil {
+		r.byID = map[string]logging.Secret{}
+	}
+	r.byID[id] = access
+}
+
+// skip adds the accounts that must not be chosen to those in other.
+func (r *refusedTokens) skip(accounts []pool.Account, other map[string]bool) map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.byID) == 0 {
+		return other
+	}
+	out := maps.Clone(other)
+	if out == nil {
+		out = map[string]bool{}
+	}
+	for i := range accounts {
+		if access, ok := r.byID[accounts[i].ID]; ok && access.Equal(accounts[i].Access) {
+			out[accounts[i].ID] = true
+		}
+	}
+	return out
 }
 
 // callTable holds the calls in flight and the delivered ones that done may
@@ -95,6 +135,19 @@ func (c *call) fallback() string {
 		return ""
 	}
 	return c.model
+}
+
+// isLate reports whether an answer is to an attempt that was judged already: the
+// account in use now must not be charged for it. A host that gives no numbers is
+// taken at its word.
+func (c *call) isLate(number *int) bool {
+	if number == nil {
+		return false
+	}
+	if c.firstNumber == nil {
+		c.firstNumber = number
+	}
+	return *number-*c.firstNumber+1 < c.attempt && c.lastVerdict != nil
 }
 
 // forgetBody frees what only a retry would need.

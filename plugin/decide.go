@@ -30,6 +30,7 @@ const (
 	renewalRevoked                     // the same, saying that tokens were revoked or reused
 	renewalUnreachable                 // no answer of the issuer
 	nothingToAdopt                     // the stored token is the one that was revoked
+	storeUnreadable                    // the accounts file cannot be read, so nothing can be renewed
 )
 
 type outcome struct {
@@ -102,6 +103,8 @@ func decide(call progress, out outcome, f facts, now time.Time) (decision, progr
 		return call.afterTransport(f, now)
 	case renewalUnreachable:
 		return decision{act: actFail, code: CodeUpstreamUnreachable}, call
+	case storeUnreadable:
+		return decision{act: actFail, code: CodeStoreUnreadable}, call
 	case renewalRevoked, nothingToAdopt:
 		d := needsLogin(f, "its tokens were revoked", now)
 		d.act, d.code = actFail, CodeLoginRequired

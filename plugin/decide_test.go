@@ -40,6 +40,7 @@ func TestDecide(t *testing.T) {
 		{"cap: a third transport error", with(func(p *progress) { p.transport = 2 }), outcome{what: transportFailed}, other, fails(CodeUpstreamUnreachable)},
 		{"cap: transport error with six tries used", with(func(p *progress) { p.tries = 6 }), outcome{what: transportFailed}, other, fails(CodeUpstreamUnreachable)},
 		{"issuer does not answer: no other account", start, outcome{what: renewalUnreachable}, other, fails(CodeUpstreamUnreachable)},
+		{"401 while the accounts file is broken", start, outcome{what: storeUnreadable}, other, fails(CodeStoreUnreadable)},
 		{"401 revoked: adopt first", start, answer(response.ClassAuthRevoked, 0), other, wants(actAdopt, "", 0)},
 		{"401 revoked and nothing to adopt: stop", start, outcome{what: nothingToAdopt}, other, flags(actFail, pool.FlagNeedsLogin)},
 		{"refresh answer says revoked: stop", start, outcome{what: renewalRevoked}, other, flags(actFail, pool.FlagNeedsLogin)},

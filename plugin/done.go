@@ -48,9 +48,7 @@ func (s *Service) learnLate(ctx context.Context, c *call, failure response.Outco
 	f := facts{account: c.account, model: c.model}
 	d, _ := decide(progress{startedAt: c.startedAt, sentAt: c.sentAt, waitedRate: true, waitedPool: true},
 		outcome{answer: failure}, f, s.now())
-	if fail := s.learn(ctx, c, d); fail != nil {
-		s.log.Error("a late limit was not written", "account", c.account, "reason", fail)
-	}
+	s.learn(ctx, c, d)
 }
 
 func ledgerEntry(c *call, p DoneParams, read response.Tail, now time.Time) LedgerEntry {

@@ -47,4 +47,6 @@ type AccountState struct {
 	State  string     `json:"state"`
 	Until  *time.Time `json:"until,omitempty"`
 	Reason string     `json:"reason"`
+
+	pinned bool
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -83,7 +84,7 @@ type AccountCount struct {
 // PrepareParams is one outgoing call. Body travels as the attachment, or in
 // Body where the framing has none; the rpc layer hands it over as bytes.
 type PrepareParams struct {
-	Call    CallID   `json:"call"`
+	Call    CallID   `json:"call,omitempty"`
 	URL     string   `json:"url"`
 	Method  string   `json:"method,omitempty"`
 	Headers []Header `json:"headers,omitempty"`
@@ -105,6 +106,24 @@ type Prepared struct {
 	Body     *string        `json:"body,omitempty"`
 	Collapse bool           `json:"collapse"`
 	Timeouts *Timeouts      `json:"timeouts,omitempty"`
+}
+
+// MarshalJSON makes {"pass":true} of a call that is none of ours.
+func (p Prepared) MarshalJSON() ([]byte, error) {
+	if p.Pass {
+		return []byte(`{"pass":true}`), nil
+	}
+	type plain Prepared
+	return marshal(plain(p))
+}
+
+// marshal is json.Marshal without HTML escapes.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 type AccountRef struct {
@@ -164,7 +183,7 @@ type TransportError struct {
 // error's body, at most 64 KiB, or the stream's bytes from Offset on.
 type ResponseParams struct {
 	Call           CallID          `json:"call"`
-	Attempt        int             `json:"attempt,omitempty"`
+	Attempt        *int            `json:"attempt,omitempty"`
 	Status         int             `json:"status,omitempty"`
 	Headers        []Header        `json:"headers,omitempty"`
 	ElapsedMs      float64         `json:"elapsedMs,omitempty"`
@@ -255,6 +274,18 @@ type AccountsListParams struct {
 
 type AccountsResult struct {
 	Accounts []Account `json:"accounts"`
+}
+
+// QuotaResult is the accounts with the windows that are known now. Failures says
+// of which the usage endpoint was not, or could not be, asked.
+type QuotaResult struct {
+	Accounts []Account      `json:"accounts"`
+	Failures []QuotaFailure `json:"failures,omitempty"`
+}
+
+type QuotaFailure struct {
+	Account string `json:"account"` // its id
+	Reason  string `json:"reason"`
 }
 
 // AccountsUpdateParams changes the fields that are present. Account is an id, a

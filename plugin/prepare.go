@@ -10,9 +10,12 @@ import (
 // session's account, a fresh token, the edits its body needs. A URL that is no
 // model call passes as it is, with no token of ours.
 func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*Prepared, error) {
+	if p.URL == "" {
+		return nil, badParams("url is missing")
+	}
 	url, ours := request.RewriteURL(p.URL, s.settings.Backend)
 	if !ours {
-		return &Prepared{Pass: true, Call: p.Call, Edits: []request.Edit{}}, nil
+		return &Prepared{Pass: true}, nil
 	}
 	now := s.now()
 	c := &call{id: p.Call, url: url, chat: request.IsChat(p.URL), method: p.Method, headers: p.Headers, raw: body, textBody: p.Body != nil,

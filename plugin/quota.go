@@ -23,8 +23,9 @@ const (
 
 // QuotaRefresh reads the usage endpoint for one account or for all, and gives
 // them with fresh windows. It makes no model call and spends no refresh token: an
-// account whose access token has expired keeps the windows that are known.
-func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*AccountsResult, error) {
+// account whose access token has expired keeps the windows that are known. When
+// nothing at all could be read the endpoint is out of reach, and that is an error.
+func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*QuotaResult, error) {
 	only := ""
 	if len(p.Account) > 0 && string(p.Account) != "null" {
 		id, fail := s.whoParam(p.Account)
@@ -37,31 +38,47 @@ func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*Acco
 	if err != nil {
 		return nil, s.storeError(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
+	limited, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
 	failures := inParallel(len(accounts), func(i int) error {
 		a := &accounts[i]
-		if only != "" && a.ID != only || a.Flag != nil || a.Access.IsZero() || !a.ExpiresAt.After(s.now()) {
+		switch {
+		case only != "" && a.ID != only:
 			return nil
+		case a.Flag != nil || a.Access.IsZero():
+			return errLoggedOut
+		case !a.ExpiresAt.After(s.now()):
+			return errExpired
 		}
-		return s.readUsage(ctx, a.ID, pool.Token{Access: a.Access, AccountID: a.AccountID, Residency: a.Residency})
+		return s.readUsage(limited, a.ID, pool.Token{Access: a.Access, AccountID: a.AccountID, Residency: a.Residency})
 	})
-	out := &AccountsResult{Accounts: []Account{}}
+	out, reached, missed := &QuotaResult{Accounts: []Account{}}, 0, 0
 	for i := range accounts {
-		if only == "" || accounts[i].ID == only {
-			out.Accounts = append(out.Accounts, s.describe(&accounts[i], i+1, false))
+		if only != "" && accounts[i].ID != only {
+			continue
 		}
+		out.Accounts = append(out.Accounts, s.describe(&accounts[i], i+1, false))
+		switch err := failures[i]; {
+		case err == nil:
+			reached++
+			continue
+		case !errors.Is(err, errExpired) && !errors.Is(err, errLoggedOut):
+			missed++
+		}
+		out.Failures = append(out.Failures, QuotaFailure{Account: accounts[i].ID, Reason: failures[i].Error()})
 	}
-	if err := errors.Join(failures...); err != nil {
-		s.log.Warn("not every quota could be read", "reason", err)
-		if only != "" {
-			e := s.refuse(CodeUpstreamUnreachable, time.Time{})
-			e.cause = err
-			return nil, e
-		}
+	if reached == 0 && missed > 0 {
+		e := s.refuse(CodeUpstreamUnreachable, time.Time{})
+		e.cause = errors.Join(failures...)
+		return nil, e
 	}
 	return out, nil
 }
+
+var (
+	errLoggedOut = errors.New("it is not logged in")
+	errExpired   = errors.New("its access token has expired; its next call renews it")
+)
 
 // readUsage asks the usage endpoint once and learns what it says.
 func (s *Service) readUsage(ctx context.Context, id string, token pool.Token) error {

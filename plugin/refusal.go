@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"codex-rota/pool"
@@ -35,17 +34,11 @@ func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Tim
 			e.Message, e.Hint = "every ChatGPT account in the pool is disabled", "codex-rota enable WHO"
 		}
 	case CodeLoginRequired:
-		e.Message, e.Hint = "no ChatGPT account in the pool is logged in any more", "codex-rota add"
-		if slices.ContainsFunc(accounts, func(a AccountState) bool { return a.State == string(pool.StateReady) }) {
-			e.Message = "the ChatGPT account of this call was signed out"
-		}
+		e.Message, e.Hint = loginMessage(accounts)
 	case CodeAllLimited:
-		e.Message, e.Hint = limitedMessage(len(accounts), retryAt, now), "codex-rota status"
+		e.Message, e.Hint = limitedMessage(accounts, retryAt, now), "codex-rota status"
 	case CodePinnedUnavailable:
-		e.Message, e.Hint = "the pinned ChatGPT account cannot be used now", "codex-rota unpin"
-		if retryAt.After(now) {
-			e.Message = "the pinned ChatGPT account has reached its limit until " + clock(retryAt, now)
-		}
+		e.Message, e.Hint = pinnedMessage(accounts, retryAt, now), "codex-rota unpin"
 	case CodeUpstreamUnreachable:
 		e.Message, e.Hint = "OpenAI does not answer from this machine; no account was charged", "codex-rota status"
 	case CodeStoreUnreadable:
@@ -64,18 +57,59 @@ func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Tim
 	return e
 }
 
-func limitedMessage(accounts int, retryAt, now time.Time) string {
-	what := fmt.Sprintf("all %d ChatGPT accounts have reached their limit", accounts)
+func loginMessage(accounts []AccountState) (message, hint string) {
 	switch {
-	case accounts == 1:
+	case count(accounts, pool.StateReady) > 0:
+		return "the ChatGPT account of this call was signed out", "codex-rota add"
+	case count(accounts, pool.StateNeedsLogin) == 0 && count(accounts, pool.StateSuspended) > 0:
+		return "every ChatGPT account left in the pool is suspended by its workspace", "codex-rota status"
+	}
+	return "no ChatGPT account in the pool is logged in any more", "codex-rota add"
+}
+
+func limitedMessage(accounts []AccountState, retryAt, now time.Time) string {
+	what := "no ChatGPT account can be used now"
+	switch n := len(accounts); {
+	case count(accounts, pool.StateLimited)+count(accounts, pool.StateCooling) < n:
+	case n == 1:
 		what = "the only ChatGPT account has reached its limit"
-	case accounts == 0 || accounts > 99: // a count of 429 would read as a status
+	case n > 99: // a count of 429 would read as a status
 		what = "all ChatGPT accounts have reached their limit"
+	case n > 1:
+		what = fmt.Sprintf("all %d ChatGPT accounts have reached their limit", n)
 	}
 	if retryAt.After(now) {
 		what += "; the next reset is at " + clock(retryAt, now)
 	}
 	return what
+}
+
+func pinnedMessage(accounts []AccountState, retryAt, now time.Time) string {
+	for _, a := range accounts {
+		switch {
+		case !a.pinned:
+		case a.State == string(pool.StateDisabled):
+			return "the pinned ChatGPT account is disabled"
+		case a.State == string(pool.StateNeedsLogin):
+			return "the pinned ChatGPT account needs a new login"
+		case a.State == string(pool.StateSuspended):
+			return "the pinned ChatGPT account is suspended by its workspace"
+		}
+	}
+	if retryAt.After(now) {
+		return "the pinned ChatGPT account has reached its limit until " + clock(retryAt, now)
+	}
+	return "the pinned ChatGPT account cannot be used now"
+}
+
+func count(accounts []AccountState, state pool.StateName) int {
+	n := 0
+	for _, a := range accounts {
+		if a.State == string(state) {
+			n++
+		}
+	}
+	return n
 }
 
 // clock is the time of day, with the day where it is not today.

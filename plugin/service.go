@@ -67,6 +67,7 @@ type Service struct {
 	notify   Notifier
 	calls    callTable
 	sessions sessionTable
+	refused  refusedTokens
 	models   atomic.Pointer[knownModels]
 	troubles troubleLog
 	callSeq  atomic.Uint64

@@ -55,6 +55,8 @@ func DefaultSettings() Settings {
 		MaxWaitSeconds:       60,
 		RefreshBeforeMinutes: 5,
 		Notifications:        "all",
+		ModelFallback:        map[string][]string{},
+		AccountsForModel:     map[string][]string{},
 		ClientID:             auth.DefaultClientID,
 		Issuer:               auth.DefaultIssuer,
 		Backend:              DefaultBackend,
@@ -204,7 +206,7 @@ func textOrNumber(raw json.RawMessage) (string, error) {
 }
 
 func origin(key string, at func(*Settings) *string) setting {
-	return setting{key: key, allowed: "an https URL without credentials, query or fragment", text: quoted, origin: true,
+	return setting{key: key, allowed: "an https URL, or http to a literal loopback address, without credentials, query or fragment", text: quoted, origin: true,
 		set: func(s *Settings, raw []byte) error {
 			var v string
 			if err := json.Unmarshal(raw, &v); err != nil {

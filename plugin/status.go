@@ -76,16 +76,10 @@ func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) {
 	out := &Status{
 		Schema: 1, Version: s.options.Version, Root: s.options.Root,
 		Accounts: s.describeAll(accounts, p.IncludeSensitive), Hosts: []HostState{}, Sessions: s.book.Sessions(),
-		Settings: s.settings, Warnings: append(s.store.Notices(), s.options.Warnings...), Errors: s.lastErrors(accounts),
-	}
-	if warning := s.book.Warning(); warning != "" {
-		out.Warnings = append(out.Warnings, warning)
+		Settings: s.settings, Warnings: s.Warnings(), Errors: s.lastErrors(accounts),
 	}
 	if s.options.Hosts != nil {
 		out.Hosts = s.options.Hosts()
-	}
-	if out.Warnings == nil {
-		out.Warnings = []string{}
 	}
 	return out, nil
 }
@@ -118,6 +112,17 @@ func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, er
 		out.Candidates = append(out.Candidates, e)
 	}
 	return out, nil
+}
+
+// Warnings are what the person should know of the pool's files and settings:
+// modes that were tightened, a Node tool's overwrite that was healed, typos.
+func (s *Service) Warnings() []string {
+	warnings := append([]string{}, s.options.Warnings...)
+	warnings = append(warnings, s.store.Notices()...)
+	if warning := s.book.Warning(); warning != "" {
+		warnings = append(warnings, warning)
+	}
+	return warnings
 }
 
 // lastErrors joins what this process met with what is on disk of each account.

@@ -24,7 +24,7 @@ func (s *Service) logResponse(c *call, p ResponseParams, head []byte, out outcom
 	if s.requests == nil {
 		return
 	}
-	attempt := c.attempt
+	attempt := c.attempt // ours; the host may count from 0
 	if v.Verdict == VerdictRetry {
 		attempt-- // the answer is to the one before
 	}

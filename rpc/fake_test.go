@@ -122,8 +122,8 @@ func (f *fakeService) AccountsRemove(context.Context, plugin.AccountsRemoveParam
 	return nil, &plugin.Error{Code: plugin.CodeInternal, Params: true, Message: "account is missing"}
 }
 
-func (f *fakeService) QuotaRefresh(context.Context, plugin.QuotaRefreshParams) (*plugin.AccountsResult, error) {
-	return &plugin.AccountsResult{}, nil
+func (f *fakeService) QuotaRefresh(context.Context, plugin.QuotaRefreshParams) (*plugin.QuotaResult, error) {
+	return &plugin.QuotaResult{}, nil
 }
 
 func (f *fakeService) Status(context.Context, plugin.StatusParams) (*plugin.Status, error) {

@@ -29,7 +29,7 @@ type Service interface {
 	AccountsList(context.Context, plugin.AccountsListParams) (*plugin.AccountsResult, error)
 	AccountsUpdate(context.Context, plugin.AccountsUpdateParams) (*plugin.AccountResult, error)
 	AccountsRemove(context.Context, plugin.AccountsRemoveParams) (*plugin.AccountsRemoveResult, error)
-	QuotaRefresh(context.Context, plugin.QuotaRefreshParams) (*plugin.AccountsResult, error)
+	QuotaRefresh(context.Context, plugin.QuotaRefreshParams) (*plugin.QuotaResult, error)
 	Status(context.Context, plugin.StatusParams) (*plugin.Status, error)
 	Explain(context.Context, plugin.StatusParams) (*plugin.Explanation, error)
 	Instructions(context.Context, plugin.InstructionsParams) (*plugin.InstructionsResult, error)

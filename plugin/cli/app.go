@@ -88,6 +88,9 @@ func (a *app) withService(ctx context.Context, f func(*plugin.Service) error) (e
 	if err != nil {
 		return err
 	}
+	for _, warning := range s.Warnings() {
+		fmt.Fprintf(a.Err, "codex-rota: warning: %s\n", warning)
+	}
 	defer func() {
 		if cerr := s.Close(ctx); err == nil {
 			err = cerr

@@ -28,6 +28,7 @@ type miniHost struct {
 	toasts []string
 	pause  func(ctx context.Context, d time.Duration) error // what a retry's afterMs means
 	mu     sync.Mutex
+	end    func() error
 }
 
 // startMiniHost spawns executable serve with the environment given.
@@ -46,6 +47,12 @@ func startMiniHost(ctx context.Context, executable string, env []string, client 
 		return nil, fmt.Errorf("start %s serve: %w", executable, err)
 	}
 	h := &miniHost{cmd: cmd, in: in, client: client, lines: make(chan []byte), pause: pause}
+	h.end = sync.OnceValue(func() error {
+		err := h.in.Close()
+		for range h.lines { // what the child still says is not for anyone
+		}
+		return errors.Join(err, h.cmd.Wait())
+	})
 	go func() {
 		defer close(h.lines)
 		r := bufio.NewReader(out)
@@ -66,13 +73,9 @@ func startMiniHost(ctx context.Context, executable string, env []string, client 
 	return h, nil
 }
 
-// close ends stdin, which ends the child, and waits for it.
-func (h *miniHost) close() error {
-	err := h.in.Close()
-	for range h.lines { // what the child still says is not for anyone
-	}
-	return errors.Join(err, h.cmd.Wait())
-}
+// close ends stdin, which ends the child, and waits for it. It may be called
+// again, and says the same then.
+func (h *miniHost) close() error { return h.end() }
 
 type wireError struct {
 	Code    int    `json:"code"`

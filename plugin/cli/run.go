@@ -93,11 +93,14 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func exitCode(err error) int {
 	var usage usageError
 	var known *plugin.Error
+	var child *childError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &child):
+		return child.code
 	case !errors.As(err, &known):
 		return exitFailed
 	case known.Params:

@@ -43,11 +43,14 @@ A script may pipe messages into it, one JSON object a line:
 
 `
 
-// serve answers until stdin ends. SIGINT and SIGHUP are ignored: the host shares
+// serve answers until stdin ends, or SIGTERM comes, which is taken as the same:
+// a token exchange in flight is finished and stored first. SIGINT and SIGHUP are ignored: the host shares
 // its process group, and stdin's end is the sign that it is gone. So is SIGPIPE: a
 // host that died must not take a token exchange with it.
 func (a *app) serve(ctx context.Context, hostName string) error {
 	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
+	serving, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
 	log, closer, err := logging.New(logging.Options{Stderr: a.Err, Level: hclog.Warn})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
@@ -57,7 +60,10 @@ func (a *app) serve(ctx context.Context, hostName string) error {
 	if err != nil {
 		return err
 	}
-	serveErr := rpc.Serve(ctx, a.In, a.Out, rpc.Options{Service: s, Log: log})
+	serveErr := rpc.Serve(serving, a.In, a.Out, rpc.Options{Service: s, Log: log})
+	if serving.Err() != nil {
+		serveErr = nil // ended as it was told to
+	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
 	if err := s.Close(ending); err != nil && serveErr == nil {

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,16 +23,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withService(cmd.Context(), func(s *plugin.Service) error {
-				id, fresh, err := s.TokenAccount(firstOf(args))
-				if err != nil {
-					return err
-				}
-				if !fresh {
-					if err := a.exchangeApart(cmd.Context(), id); err != nil {
-						return err
-					}
-				}
-				token, err := s.StoredToken(id)
+				token, err := a.freshToken(cmd.Context(), s, firstOf(args))
 				if err != nil {
 					return err
 				}
@@ -37,6 +31,30 @@ func (a *app) tokenCommand() *cobra.Command {
 				return err
 			})
 		},
+	}
+}
+
+// freshToken gives a token of the account that who names, else of the one that is
+// chosen. One whose refresh is refused for good has left the pool by then: without
+// a name the next is tried.
+func (a *app) freshToken(ctx context.Context, s *plugin.Service, who string) (string, error) {
+	tried := map[string]bool{}
+	for {
+		id, fresh, err := s.TokenAccount(who)
+		if err != nil {
+			return "", err
+		}
+		if !fresh {
+			err := a.exchangeApart(ctx, id)
+			if exitCode(err) == exitLogin && who == "" && !tried[id] {
+				tried[id] = true
+				continue
+			}
+			if err != nil {
+				return "", err
+			}
+		}
+		return s.StoredToken(id)
 	}
 }
 
@@ -54,12 +72,27 @@ func (a *app) exchangeApart(ctx context.Context, id string) error {
 	child.Cancel = func() error { return nil } // the exchange is finished whatever becomes of us
 	child.Env = a.Environ()
 	child.SysProcAttr = ownSession()
-	child.Stderr = a.Err
-	if err := child.Run(); err != nil {
+	var said bytes.Buffer
+	child.Stderr = &said
+	err := child.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &childError{code: exit.ExitCode(), said: strings.TrimPrefix(strings.TrimSpace(said.String()), "codex-rota: ")}
+	}
+	if err != nil {
 		return fmt.Errorf("the token could not be renewed: %w", err)
 	}
 	return nil
 }
+
+// childError is what a child of this binary said and how it ended: both are ours
+// to pass on.
+type childError struct {
+	code int
+	said string
+}
+
+func (e *childError) Error() string { return e.said }
 
 // exchangeCommand is the child of token: it renews one account's token and
 // prints nothing.

@@ -17,8 +17,8 @@ func Slug(model string, c Catalogue) (slug, effort string) {
 		return model, ""
 	}
 	slug = model
-	if i := strings.LastIndexByte(model, '/'); i >= 0 && i+1 < len(model) {
-		slug = model[i+1:]
+	if rest, ok := strings.CutPrefix(model, "openai/"); ok && rest != "" {
+		slug = rest
 	}
 	if _, known := c[slug]; known {
 		return slug, ""

@@ -91,7 +91,6 @@ func TestSlug(t *testing.T) {
 	tests := []struct{ model, slug, effort string }{
 		{"gpt-5.5", "gpt-5.5", ""},
 		{"openai/gpt-5.5", "gpt-5.5", ""},
-		{"openrouter/openai/gpt-5.5", "gpt-5.5", ""},
 		{"gpt-5.5-none", "gpt-5.5", "none"},
 		{"gpt-5.5-minimal", "gpt-5.5", "minimal"},
 		{"gpt-5.5-xhigh", "gpt-5.5", "xhigh"},
