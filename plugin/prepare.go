@@ -52,7 +52,8 @@ func (s *Service) readBody(ctx context.Context, c *call) {
 		return
 	}
 	c.body = body
-	if s.catalogue() == nil && request.Suffixed(body.Model()) {
+	if slug := body.Slug(s.catalogue()); request.Suffixed(slug) && s.texts.Models() == nil {
+		// Only a catalogue that was never fetched can tell a suffix from a name.
 		wait, cancel := context.WithTimeout(ctx, instructionsWait)
 		defer cancel()
 		s.texts.WaitModels(wait)

@@ -105,12 +105,13 @@ func (s *Service) Instructions(ctx context.Context, p InstructionsParams) (*Inst
 	return &InstructionsResult{Text: text.Text, Source: string(text.Source), ETag: text.ETag, Tag: text.Tag, FetchedAt: when(text.FetchedAt)}, nil
 }
 
-// catalogue is what is known of the models now; nil when nothing is cached. The
-// conversion is kept for as long as the cache gives the same models.
+// catalogue is what is known of the models now; the embedded one stands in while
+// nothing was ever fetched. The conversion is kept for as long as the models are
+// the same.
 func (s *Service) catalogue() request.Catalogue {
 	models := s.texts.Models()
 	if models == nil {
-		return nil
+		models = instructions.EmbeddedModels()
 	}
 	known := s.models.Load()
 	if known != nil && reflect.ValueOf(known.of).Pointer() == reflect.ValueOf(models).Pointer() {

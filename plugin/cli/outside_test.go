@@ -199,3 +199,22 @@ func TestMissingURL(t *testing.T) {
 		t.Errorf("another URL got %+v, %v", prepared, err)
 	}
 }
+
+// TestSuffixWithoutNetwork: a model name with an effort suffix is understood on a
+// machine that has never reached GitHub.
+func TestSuffixWithoutNetwork(t *testing.T) {
+	r := newRig(t, named("a")...)
+	r.fault("github-500")
+	h, _ := r.serve("")
+	body, err := demoBody("s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = []byte(strings.Replace(string(body), demoModel, "openai/"+demoModel+"-high", 1))
+	if _, _, err := r.call(h, hostCall{name: "1", session: "s", body: body}); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.sim.Calls(sim.KindResponses)[0]; c.Model != demoModel || !strings.Contains(c.Body, `"effort":"high"`) {
+		t.Errorf("sent %s", c.Body)
+	}
+}
