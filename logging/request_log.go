@@ -70,6 +70,10 @@ func (e Edit) MarshalJSON() ([]byte, error) {
 	return json.Marshal([3]any{e.Start, e.Delete, e.Text})
 }
 
+func (e *Edit) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[3]any{&e.Start, &e.Delete, &e.Text})
+}
+
 // Request is one try that is about to be sent. Body is what the host sent,
 // Edits are what becomes of it.
 type Request struct {
@@ -105,8 +109,9 @@ type Done struct {
 	Tail     []byte
 }
 
-// record is one line of the file. Sizes are in bytes, times in milliseconds.
-type record struct {
+// Event is one line of the file: a request, a response or the done of a call.
+// Sizes are in bytes, times in milliseconds.
+type Event struct {
 	Time       time.Time   `json:"time"`
 	PID        int         `json:"pid"`
 	Event      string      `json:"event"`
@@ -138,7 +143,7 @@ func (l *RequestLog) Request(r Request) {
 	if l == nil {
 		return
 	}
-	rec := record{
+	rec := Event{
 		Event: "request", Call: r.Call, Attempt: r.Attempt, Account: r.Account,
 		Method: r.Method, URL: RedactURL(r.URL), Headers: RedactHeaders(r.Headers),
 		EditCount: new(len(r.Edits)), BodyBytes: new(len(r.Body)), Body: l.body(r.Body),
@@ -157,7 +162,7 @@ func (l *RequestLog) Response(r Response) {
 	if l == nil {
 		return
 	}
-	l.write(record{
+	l.write(Event{
 		Event: "response", Call: r.Call, Attempt: r.Attempt, Status: r.Status, Transport: r.Transport,
 		ElapsedMs: milliseconds(r.Elapsed), Headers: RedactHeaders(r.Headers), Verdict: r.Verdict,
 		Why: RedactString(r.Why), BodyBytes: new(len(r.Head)), Body: l.body(r.Head),
@@ -169,7 +174,7 @@ func (l *RequestLog) Done(d Done) {
 	if l == nil {
 		return
 	}
-	l.write(record{
+	l.write(Event{
 		Event: "done", Call: d.Call, End: d.End, DurationMs: milliseconds(d.Duration),
 		BodyBytes: new(len(d.Tail)), Body: l.body(d.Tail),
 	})
@@ -199,7 +204,7 @@ func (l *RequestLog) body(b []byte) *string {
 	return new(string(shown))
 }
 
-func (l *RequestLog) write(rec record) {
+func (l *RequestLog) write(rec Event) {
 	rec.Time, rec.PID = l.now().UTC(), os.Getpid()
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)

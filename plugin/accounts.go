@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -199,8 +198,6 @@ func Who(accounts []pool.Account, who string) (*pool.Account, error) {
 			names = append(names, fmt.Sprintf("%s (%d, %s)", accounts[i].ID, i+1, nameOf(&accounts[i], false)))
 		}
 		return nil, fmt.Errorf("%q matches %d accounts, name one by its id: %s", who, len(found), strings.Join(names, "; "))
-	case len(accounts) == 0:
-		return nil, errors.New("there is no account in the pool yet; codex-rota add logs one in")
 	}
 	return nil, fmt.Errorf("no account is called %q; codex-rota list shows them", who)
 }

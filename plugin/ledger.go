@@ -1,9 +1,16 @@
 package plugin
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +56,7 @@ func (l *ledger) write(e LedgerEntry) error {
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(l.dir, e.Time.Format("2006-01")+".jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(filepath.Join(l.dir, e.Time.UTC().Format(monthLayout)+ledgerSuffix), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -58,4 +65,63 @@ func (l *ledger) write(e LedgerEntry) error {
 		return err
 	}
 	return f.Close()
+}
+
+// A month's file is named by it, in UTC.
+const (
+	monthLayout  = "2006-01"
+	ledgerSuffix = ".jsonl"
+)
+
+// read gives every entry since a time, the oldest first as far as the months go;
+// within a month in the order written. Lines that are no entry, such as one that
+// a full disk cut, are counted and left out. No ledger is an empty one.
+func (l *ledger) read(ctx context.Context, since time.Time, each func(*LedgerEntry)) (unreadable int, err error) {
+	months, err := os.ReadDir(l.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	first := since.UTC().Format(monthLayout)
+	for _, file := range months { // in the order of their names
+		month, ok := strings.CutSuffix(file.Name(), ledgerSuffix)
+		if _, err := time.Parse(monthLayout, month); err != nil || !ok || month < first {
+			continue
+		}
+		bad, err := readMonth(ctx, filepath.Join(l.dir, file.Name()), since, each)
+		if err != nil {
+			return unreadable, err
+		}
+		unreadable += bad
+	}
+	return unreadable, nil
+}
+
+func readMonth(ctx context.Context, path string, since time.Time, each func(*LedgerEntry)) (unreadable int, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil // purged meanwhile
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lines := bufio.NewReader(f)
+	for ctx.Err() == nil {
+		line, err := lines.ReadBytes('\n')
+		if len(bytes.TrimSpace(line)) > 0 {
+			var e LedgerEntry
+			if json.Unmarshal(line, &e) != nil || e.Time.IsZero() {
+				unreadable++
+			} else if !e.Time.Before(since) {
+				each(&e)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return unreadable, nil
+		}
+		if err != nil {
+			return unreadable, err
+		}
+	}
+	return unreadable, ctx.Err()
 }

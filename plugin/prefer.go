@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"slices"
+	"time"
 
 	"codex-rota/pool"
 )
@@ -24,6 +25,9 @@ func (s *Service) find(who string) (accounts []pool.Account, index int, fail *Er
 	if err != nil {
 		return nil, 0, s.storeError(err)
 	}
+	if len(accounts) == 0 {
+		return nil, 0, s.refuse(CodeNoAccounts, time.Time{})
+	}
 	a, err := Who(accounts, who)
 	if err != nil {
 		return nil, 0, badParams("%s", err)
@@ -41,6 +45,20 @@ func (s *Service) Switch(ctx context.Context, id string) error {
 // Pin makes one account, by its id, the only one that is used; id "" ends that.
 func (s *Service) Pin(ctx context.Context, id string) error {
 	return s.changed(s.store.Pin(ctx, id))
+}
+
+// Pinned gives the account that is pinned, nil when none is.
+func (s *Service) Pinned(sensitive bool) (*Account, error) {
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	i := slices.IndexFunc(accounts, func(a pool.Account) bool { return a.Pinned })
+	if i < 0 {
+		return nil, nil
+	}
+	a := s.describe(&accounts[i], i+1, sensitive)
+	return &a, nil
 }
 
 // Logout drops the account's tokens everywhere and keeps its record, as one that

@@ -34,6 +34,17 @@ func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*Quot
 		}
 		only = id
 	}
+	quota, err := s.Quota(ctx, only, false)
+	if err != nil {
+		return nil, err
+	}
+	return quota, nil
+}
+
+// Quota is QuotaRefresh for the account of this id or for all (""), e-mails
+// unmasked with sensitive. When the endpoint is out of reach it gives what is
+// known together with the error.
+func (s *Service) Quota(ctx context.Context, only string, sensitive bool) (*QuotaResult, error) {
 	accounts, err := s.store.Accounts()
 	if err != nil {
 		return nil, s.storeError(err)
@@ -57,7 +68,7 @@ func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*Quot
 		if only != "" && accounts[i].ID != only {
 			continue
 		}
-		out.Accounts = append(out.Accounts, s.describe(&accounts[i], i+1, false))
+		out.Accounts = append(out.Accounts, s.describe(&accounts[i], i+1, sensitive))
 		switch err := failures[i]; {
 		case err == nil:
 			reached++
@@ -70,7 +81,7 @@ func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*Quot
 	if reached == 0 && missed > 0 {
 		e := s.refuse(CodeUpstreamUnreachable, time.Time{})
 		e.cause = errors.Join(failures...)
-		return nil, e
+		return out, e
 	}
 	return out, nil
 }

@@ -157,6 +157,12 @@ func (s *Service) RunTool(ctx context.Context, p ToolParams) (*ToolResult, error
 	if s.options.Tool == nil {
 		return nil, badParams("there are no tools here")
 	}
+	before, _ := s.store.Revision() // of a store that cannot be read the tool tells
+	defer func() {
+		if now, err := s.store.Revision(); err == nil && now != before {
+			s.announce("accounts/changed", Empty{})
+		}
+	}()
 	text, ok, err := s.options.Tool(ctx, p.Name, p.Args)
 	if !ok {
 		return nil, badParams("there is no tool %q", p.Name)

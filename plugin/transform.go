@@ -96,13 +96,32 @@ func (s *Service) Instructions(ctx context.Context, p InstructionsParams) (*Inst
 	if p.Model == "" {
 		return nil, badParams("model is missing")
 	}
+	return s.CachedInstructions(ctx, p.Model)
+}
+
+// CachedInstructions is Instructions where model "" is the catalogue's first one.
+func (s *Service) CachedInstructions(ctx context.Context, model string) (*InstructionsResult, error) {
 	wait, cancel := context.WithTimeout(ctx, instructionsGetWait)
 	defer cancel()
-	text := s.texts.Get(wait, p.Model)
+	text := s.texts.Get(wait, model)
 	if ctx.Err() != nil {
 		return nil, s.cancelled(ctx.Err())
 	}
-	return &InstructionsResult{Text: text.Text, Source: string(text.Source), ETag: text.ETag, Tag: text.Tag, FetchedAt: when(text.FetchedAt)}, nil
+	return instructionsResult(text), nil
+}
+
+// RefreshInstructions asks GitHub now, whatever the age of what is cached. On an
+// error what is cached stays as it was.
+func (s *Service) RefreshInstructions(ctx context.Context, model string) (*InstructionsResult, error) {
+	text, err := s.texts.Refresh(ctx, model)
+	if err != nil {
+		return nil, &Error{Code: CodeUpstreamUnreachable, Message: "the instructions could not be refreshed, what is cached stays: " + err.Error(), cause: err}
+	}
+	return instructionsResult(text), nil
+}
+
+func instructionsResult(text instructions.Text) *InstructionsResult {
+	return &InstructionsResult{Text: text.Text, Source: string(text.Source), ETag: text.ETag, Tag: text.Tag, FetchedAt: when(text.FetchedAt)}
 }
 
 // catalogue is what is known of the models now; the embedded one stands in while

@@ -45,7 +45,7 @@ func (a *app) service(host string, log hclog.Logger) (*plugin.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests, err := a.requestLog(root, settings, log)
+	requests, err := a.requestLog(settings, log)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +59,11 @@ func (a *app) service(host string, log hclog.Logger) (*plugin.Service, error) {
 	}), nil
 }
 
-func (a *app) requestLog(root string, settings plugin.Settings, log hclog.Logger) (*logging.RequestLog, error) {
+func (a *app) requestLog(settings plugin.Settings, log hclog.Logger) (*logging.RequestLog, error) {
 	if !settings.RequestLogging {
 		return nil, nil
 	}
-	return logging.OpenRequestLog(logging.RequestLogOptions{Dir: filepath.Join(root, "logs", "codex-plugin"), Bodies: settings.LogBodies, Log: log})
+	return logging.OpenRequestLog(logging.RequestLogOptions{Dir: a.requestLogDir(), Bodies: settings.LogBodies, Log: log})
 }
 
 // httpClient talks to OpenAI and GitHub only. Redirects are not followed: a

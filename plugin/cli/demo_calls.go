@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,32 +18,31 @@ type verdicts struct {
 }
 
 type verdictLine struct {
-	Event   string `json:"event"`
-	Status  int    `json:"status"`
-	Verdict string `json:"verdict"`
-	Why     string `json:"why"`
-	used    bool
+	logging.Event
+	used bool
 }
 
 func readVerdicts(dir string) (*verdicts, error) {
-	f, err := os.Open(filepath.Join(dir, logging.RequestsLog))
+	tail, err := logging.OpenRequestTail(dir)
 	if err != nil {
-		return nil, fmt.Errorf("request log: %w", err)
+		return nil, err
 	}
-	defer f.Close()
+	defer tail.Close()
+	lines, err := tail.Last(-1)
+	if err != nil {
+		return nil, err
+	}
 	v := &verdicts{}
-	scan := bufio.NewScanner(f)
-	scan.Buffer(nil, 8<<20)
-	for scan.Scan() {
+	for _, text := range lines {
 		var line verdictLine
-		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
+		if err := json.Unmarshal(text, &line.Event); err != nil {
 			return nil, fmt.Errorf("request log: %w", err)
 		}
 		if line.Verdict != "" && line.Verdict != plugin.VerdictMore {
 			v.lines = append(v.lines, line)
 		}
 	}
-	return v, scan.Err()
+	return v, nil
 }
 
 // of gives the first verdict on an answer of the call's status that was not

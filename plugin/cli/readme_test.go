@@ -41,7 +41,7 @@ func TestReadme(t *testing.T) {
 			documented = append(documented, m[1])
 		}
 		for _, c := range newRoot(r.app).Commands() {
-			if !c.Hidden && c.Name() != "help" && c.Name() != "completion" {
+			if !c.Hidden && c.Name() != "help" {
 				known = append(known, c.Name())
 			}
 		}

@@ -127,11 +127,14 @@ func newRoot(a *app) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true // ours is completionCommand
 	root.AddCommand(
 		a.listCommand(), a.statusCommand(), a.explainCommand(), a.tokenCommand(), a.exchangeCommand(),
+		a.switchCommand(), a.pinCommand(), a.unpinCommand(), a.labelCommand(), a.tagCommand(), a.noteCommand(),
+		a.enableCommand(), a.disableCommand(), a.removeCommand(), a.logoutCommand(),
+		a.quotaCommand(), a.usageCommand(), a.logsCommand(), a.instructionsCommand(),
 		a.installCommand(), a.uninstallCommand(),
-		a.serveCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(),
+		a.serveCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(), a.completionCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = wrapArgs(cmd.Args)

@@ -10,24 +10,19 @@ import (
 // tool runs a host's tool: the command of the same name, whose output it gives.
 // E-mails are always masked there (DESIGN 7).
 func (a *app) tool(ctx context.Context, name string, args json.RawMessage) (string, bool, error) {
-	argv, ok := toolCommands()[strings.TrimPrefix(name, "codex-")]
+	command, ok := toolCommands()[strings.TrimPrefix(name, "codex-")]
 	if !ok {
 		return "", false, nil
 	}
-	var given struct {
-		Model   string `json:"model"`
-		Session string `json:"session"`
-	}
+	var given toolArgs
 	if len(args) > 0 {
 		if err := json.Unmarshal(args, &given); err != nil {
 			return "", true, usagef("the tool's arguments: %w", err)
 		}
 	}
-	if argv[0] == "explain" && given.Model != "" {
-		argv = append(argv, "--model", given.Model)
-	}
-	if argv[0] == "explain" && given.Session != "" {
-		argv = append(argv, "--session", given.Session)
+	argv, err := command(&given)
+	if err != nil {
+		return "", true, err
 	}
 	var out, errOut bytes.Buffer
 	sys := a.System
@@ -45,6 +40,55 @@ func (a *app) tool(ctx context.Context, name string, args json.RawMessage) (stri
 	return out.String(), true, nil
 }
 
-func toolCommands() map[string][]string {
-	return map[string][]string{"list": {"list"}, "status": {"status"}, "explain": {"explain"}}
+// toolArgs are the arguments of all tools. A model writes them, so what it gives
+// never stands where the command line would take it for a flag.
+type toolArgs struct {
+	Account toolWho `json:"account"`
+	Label   *string `json:"label"`
+	Model   string  `json:"model"`
+	Session string  `json:"session"`
+}
+
+// toolWho is WHO as a string, or a position as a number.
+type toolWho string
+
+func (w *toolWho) UnmarshalJSON(b []byte) error {
+	var position int
+	if json.Unmarshal(b, &position) == nil {
+		*w = toolWho(b)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(w))
+}
+
+// toolCommands gives each tool's command line.
+func toolCommands() map[string]func(*toolArgs) ([]string, error) {
+	plain := func(argv ...string) func(*toolArgs) ([]string, error) {
+		return func(*toolArgs) ([]string, error) { return argv, nil }
+	}
+	return map[string]func(*toolArgs) ([]string, error){
+		"list":   plain("list"),
+		"status": plain("status"),
+		"explain": func(args *toolArgs) ([]string, error) {
+			return []string{"explain", "--model=" + args.Model, "--session=" + args.Session}, nil
+		},
+		"limits": func(args *toolArgs) ([]string, error) {
+			if args.Account == "" {
+				return []string{"quota"}, nil
+			}
+			return []string{"quota", "--", string(args.Account)}, nil
+		},
+		"switch": func(args *toolArgs) ([]string, error) {
+			if args.Account == "" {
+				return nil, usagef("codex-switch wants the account: an id, a label or a position")
+			}
+			return []string{"switch", "--", string(args.Account)}, nil
+		},
+		"label": func(args *toolArgs) ([]string, error) {
+			if args.Account == "" || args.Label == nil {
+				return nil, usagef("codex-label wants the account (an id, a label or a position) and its new label")
+			}
+			return []string{"label", "--", string(args.Account), *args.Label}, nil
+		},
+	}
 }

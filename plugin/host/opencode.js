@@ -15,6 +15,7 @@ const VERSION = "__CODEX_ROTA_VERSION__"
 const PROVIDER = "openai"
 const SENTINEL = "codex-rota" // stands where OpenCode wants a key or a token; no real one is ever here
 const METHOD_NOT_FOUND = -32601
+const WHO = "an account's id, label or position in codex-list"
 const NO_END = 253_402_300_799_000 // the year 9999
 
 /** True when OpenCode has a credential for the provider, or none can be told. Without one it asks no loader. @param {Link} link */
@@ -75,6 +76,17 @@ async function tools(link) {
       "codex-explain",
       "Explain which ChatGPT account codex-rota would choose now, and why not the others.",
       z && { model: z.string().optional().describe("a model id"), session: z.string().optional().describe("a session id") },
+    ],
+    ["codex-switch", "Use a ChatGPT account of codex-rota first for new sessions.", z && { account: z.string().describe(WHO) }],
+    [
+      "codex-limits",
+      "Read the quota windows of codex-rota's ChatGPT accounts, and when they reset.",
+      z && { account: z.string().optional().describe(`${WHO}; all accounts without it`) },
+    ],
+    [
+      "codex-label",
+      "Name a ChatGPT account of codex-rota.",
+      z && { account: z.string().describe(WHO), label: z.string().describe("its new label; empty takes the label away") },
     ],
   ]
   const run = (name) => async (args) => {

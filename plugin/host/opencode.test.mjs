@@ -180,7 +180,7 @@ test("the plugin has an id, and a server that gives the hooks", async (t) => {
   assert.equal(hooks.auth.provider, "openai")
   assert.deepEqual(hooks.auth.methods.map(({ type }) => type), ["oauth", "oauth", "oauth", "api"])
   assert.equal(hooks.auth.methods[3].label, "Manually enter API Key")
-  assert.deepEqual(Object.keys(hooks.tool), ["codex-list", "codex-status", "codex-explain"])
+  assert.deepEqual(Object.keys(hooks.tool), ["codex-list", "codex-status", "codex-explain", "codex-switch", "codex-limits", "codex-label"])
 })
 
 test("one child serves all instances, and goes with the last", async (t) => {
