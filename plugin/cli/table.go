@@ -39,7 +39,7 @@ type tableRow struct {
 const (
 	columnGap   = 2
 	noteIndent  = 4
-	comfortable = 20 // columns that a flexible column keeps
+	comfortable = 16 // columns that a flexible column keeps
 	cramped     = 8  // when there is no other way
 )
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,10 @@ import (
 func (a *app) tagCommand() *cobra.Command {
 	var remove, clear bool
 	cmd := a.whoCommand("tag WHO TAG…", "Tag an account, or take tags away", func(cmd *cobra.Command, args []string) error {
-		if clear {
+		switch {
+		case clear && remove:
+			return errors.New("--remove names tags, --clear takes all; give one of them")
+		case clear:
 			return cobra.MinimumNArgs(1)(cmd, args)
 		}
 		return cobra.MinimumNArgs(2)(cmd, args)
@@ -35,6 +39,5 @@ func (a *app) tagCommand() *cobra.Command {
 	})
 	cmd.Flags().BoolVar(&remove, "remove", false, "take these tags away")
 	cmd.Flags().BoolVar(&clear, "clear", false, "take all tags away first")
-	cmd.MarkFlagsMutuallyExclusive("remove", "clear")
 	return cmd
 }
