@@ -22,19 +22,30 @@ import (
 func TestOpenCodeTools(t *testing.T) {
 	o := newOpenCode(t, sim.Seat{Name: "a", Email: "someone.known@example.com"})
 	o.addUnlabelled(sim.Seat{Name: "b", Email: "nobody.else@example.com"})
-	tools := []string{"codex-list", "codex-status"}
+	type use struct {
+		tool, arguments string
+		says            []string // among its words
+	}
+	both := []string{"a", "no***@example.com", "ready"}
+	uses := []use{{"codex-list", `{}`, both}, {"codex-status", `{}`, both}}
 	if o.giveLibrary() {
-		tools = append(tools, "codex-explain")
+		uses = append(uses, use{"codex-explain", `{"model":"gpt-5.5"}`, both}, use{"codex-limits", `{}`, both},
+			use{"codex-switch", `{"account":"2"}`, []string{"no***@example.com", "first"}},
+			use{"codex-label", `{"account":"2","label":"garden"}`, []string{"no***@example.com", "garden."}})
+	}
+	var tools []string
+	for _, u := range uses {
+		tools = append(tools, u.tool)
 	}
 	outputs := func(c sim.Call) []gjson.Result {
 		return gjson.Get(c.Body, `input.#(type=="function_call_output")#.output`).Array()
 	}
 	o.sim.SetReply(func(c sim.Call) sim.Reply {
 		used := len(outputs(c))
-		if isTitle(c) || used == len(tools) {
+		if isTitle(c) || used == len(uses) {
 			return sim.Reply{Text: "Done."}
 		}
-		return sim.Reply{Tool: &sim.ToolCall{ID: "call_" + tools[used], Name: tools[used], Arguments: `{"model":"gpt-5.5"}`}}
+		return sim.Reply{Tool: &sim.ToolCall{ID: "call_" + uses[used].tool, Name: uses[used].tool, Arguments: uses[used].arguments}}
 	})
 	if got := o.ask("List my accounts.", untitled...); got.code != 0 || got.out != "Done.\n" {
 		t.Errorf("the person sees %q (exit code %d)", got.out, got.code)
@@ -56,7 +67,7 @@ func TestOpenCodeTools(t *testing.T) {
 	}
 	for i, output := range said {
 		text := output.String()
-		for _, want := range []string{"a", "no***@example.com", "ready"} {
+		for _, want := range uses[i].says {
 			if !slices.Contains(strings.Fields(text), want) {
 				t.Errorf("%s does not say %q: %s", tools[i], want, text)
 			}
@@ -101,7 +112,7 @@ func (o *openCode) giveLibrary() bool {
 		o.t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(library, "plugin")); errors.Is(err, fs.ErrNotExist) {
-		o.t.Logf("NOT TESTED: codex-explain in OpenCode, because its plugin library is not in %s", library)
+		o.t.Logf("NOT TESTED: the tools with arguments in OpenCode, because its plugin library is not in %s", library)
 		return false
 	}
 	if err := os.Symlink(library, filepath.Join(o.dir, ".config", "opencode", "node_modules", "@opencode-ai")); err != nil {
