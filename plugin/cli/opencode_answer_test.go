@@ -40,6 +40,11 @@ func TestOpenCodeAnswersBesideTitle(t *testing.T) {
 		return sim.Reply{Text: "The answer to the person"}
 	})
 	o.ask("Say hello.").mustSay(t, "The answer to the person")
+	judged := o.verdicts()
+	slices.Sort(judged)
+	if want := []string{"1.1 200 deliver", "2.1 200 deliver"}; !slices.Equal(judged, want) {
+		t.Errorf("the plugin's verdicts are %q, want %q", judged, want)
+	}
 	calls := o.sim.Calls(sim.KindResponses)
 	if len(calls) != 2 || len(o.talk()) != 1 {
 		t.Fatalf("the backend got %s, want a title and an answer", summary(calls))

@@ -20,6 +20,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"codex-rota/plugin/sim"
+	"codex-rota/pool"
 )
 
 // isolate gives OpenCode a process group of its own, as a shell does: Ctrl-C
@@ -191,13 +192,13 @@ func TestOpenCodeTwoAtOnce(t *testing.T) {
 	o := newOpenCode(t, sim.Seat{Name: "a", Expired: true}, sim.Seat{Name: "b", Expired: true})
 	children := o.watchChildren()
 	o.fault("refresh-hang", times(1))
-	o.fault("weekly-limit", onSeat("a")) // so that both accounts are needed
+	o.fault("weekly-limit", onSeat("a"))       // so that both accounts are needed
+	o.startWith(nil, "session", "list").wait() // makes OpenCode's database, for which one would wait
 	runs := []*running{o.start("Say hello.", untitled...), o.start("Say hello.", untitled...)}
-	children.started()
-	children.started()
 	o.arrived("a token is being refreshed", func(calls []sim.Call) bool {
 		return slices.ContainsFunc(calls, func(c sim.Call) bool { return c.Kind == sim.KindRefresh && c.Held })
 	})
+	o.until("both have chosen an account, and need its token", func() bool { return o.sessions() == 2 })
 	o.sim.Release()
 	for _, run := range runs {
 		run.wait().mustSay(t, "Hello from b")
@@ -212,6 +213,15 @@ func TestOpenCodeTwoAtOnce(t *testing.T) {
 			t.Errorf("%s: refused: %s", c.Kind, c.Refused)
 		}
 	}
-	children.ended()
+	children.started()
+	if more := children.ended(); more != 1 {
+		t.Errorf("%d plugin processes, want 2", more+1)
+	}
 	o.mustLeaveNothing()
+}
+
+// sessions counts those that are on disk.
+func (o *openCode) sessions() int {
+	book := pool.OpenBook(pool.BookOptions{Path: filepath.Join(o.root(), "quota-cache.json")})
+	return book.Sessions()
 }
