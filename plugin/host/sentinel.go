@@ -24,7 +24,7 @@ type credential struct {
 // there is an entry, and of type oauth it makes the right shape of request
 // (FACTS-hosts 1). It is no token; without the plugin every call fails. The shim
 // makes the same entry when it finds none.
-var sentinel = credential{Type: "oauth", Refresh: "codex-rota", Access: "codex-rota", Expires: 253_402_300_799_000}
+var sentinel = credential{Type: "oauth", Refresh: Placeholder, Access: Placeholder, Expires: 253_402_300_799_000}
 
 // sentinelFile is OpenCode's auth.json. OpenCode takes no lock for it.
 type sentinelFile struct {
