@@ -32,7 +32,8 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 	if read.Failure != nil {
 		s.learnLate(ctx, c, *read.Failure)
 	}
-	if c.status >= 200 && c.status <= 299 {
+	// An account that was removed during its call leaves no trace.
+	if c.status >= 200 && c.status <= 299 && s.store.Holds(c.account) {
 		s.ledger.add(s.log, ledgerEntry(c, p, read, s.now()))
 	}
 }

@@ -24,6 +24,9 @@ type BookOptions struct {
 	// Delay is how long changes that may be lost are gathered before they are
 	// written; 0 is half a second.
 	Delay time.Duration
+	// Holds tells whether the store has an account; what is known of one that it
+	// has not is no longer written. Nil holds every account.
+	Holds func(id string) bool
 }
 
 // BookFile is the Book that all processes share through quota-cache.json. Its

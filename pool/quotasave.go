@@ -21,7 +21,7 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	if edit == nil && b.holds(need) {
+	if edit == nil && (b.holds(need) || b.nothingLeft()) {
 		return true, nil
 	}
 	unlock, err := lockFile(ctx, b.options.LockPath, bookLockWait)
@@ -72,6 +72,7 @@ func (b *BookFile) prepare(edit func(*Book) bool) (file bookFormat, upTo uint64,
 		}
 	}
 	b.book.trim(now)
+	b.forgetGone()
 	return b.book.snapshot(), b.book.changes, true, nil
 }
 

@@ -131,17 +131,11 @@ func open(s *jsonschema.Schema) {
 }
 
 func manifestFiles() []manifestFile {
-	return []manifestFile{
-		{"openai-codex-accounts.json", "accounts and their tokens, in clear text, mode 0600"},
-		{"openai-codex-flagged-accounts.json", "accounts that need a new login or are suspended"},
-		{"quota-cache.json", "quota windows, blocks, health, sessions: no tokens"},
-		{"settings.json", "settings, comments allowed"},
-		{"cache/", "Codex instructions and the model catalogue from GitHub"},
-		{"usage/", "tokens used per call, no content"},
-		{"logs/codex-plugin/", "the request log, when it is switched on"},
-		{"locks/", "lock files, refresh intents, hashes of spent refresh tokens"},
-		{"backups/", "copies of the accounts file"},
+	var out []manifestFile
+	for _, f := range plugin.OwnFiles() {
+		out = append(out, manifestFile{f.Path, f.Holds})
 	}
+	return out
 }
 
 func manifestDestinations() []manifestNetwork {

@@ -133,7 +133,7 @@ func newRoot(a *app) *cobra.Command {
 		a.switchCommand(), a.pinCommand(), a.unpinCommand(), a.labelCommand(), a.tagCommand(), a.noteCommand(),
 		a.enableCommand(), a.disableCommand(), a.removeCommand(), a.logoutCommand(),
 		a.quotaCommand(), a.usageCommand(), a.logsCommand(), a.instructionsCommand(),
-		a.installCommand(), a.uninstallCommand(), a.importCommand(), a.exportCommand(),
+		a.installCommand(), a.uninstallCommand(), a.importCommand(), a.exportCommand(), a.purgeCommand(),
 		a.serveCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(), a.completionCommand(),
 	)
 	for _, cmd := range root.Commands() {

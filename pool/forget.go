@@ -1,0 +1,93 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Holds reports whether an account with this public id is there. While the files
+// cannot be read nobody knows, and it may be.
+func (s *Store) Holds(id string) bool {
+	p := s.current()
+	if p.err != nil || p.flaggedErr != nil {
+		return true
+	}
+	_, ok := p.byID(id)
+	return ok
+}
+
+// Clear forgets everything and deletes the file, and what was set aside of it.
+// Other processes forget what they know of an account once it is out of the
+// store (BookOptions.Holds): they write nothing of it back.
+func (b *BookFile) Clear(ctx context.Context) error {
+	select {
+	case b.saving <- struct{}{}:
+		defer func() { <-b.saving }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	unlock, err := lockFile(ctx, b.options.LockPath, bookLockWait)
+	if err != nil {
+		return b.saveError(err)
+	}
+	defer unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	path, err := resolve(b.options.Path) // what is written through a symlink is deleted through it
+	if err != nil {
+		return b.saveError(err)
+	}
+	old, err := asides(path)
+	failures := []error{err, osDisk{}.remove(path)}
+	for _, name := range old {
+		failures = append(failures, osDisk{}.remove(filepath.Join(filepath.Dir(path), name)))
+	}
+	b.book, b.seen, b.garbage = NewBook(), nil, nil
+	return errors.Join(failures...)
+}
+
+// forgetGone forgets the accounts that the store holds no more: another process
+// removed them, or purged everything. The caller holds mu.
+func (b *BookFile) forgetGone() {
+	if b.options.Holds == nil {
+		return
+	}
+	gone := map[string]bool{}
+	note := func(id string) {
+		if id != "" && !b.options.Holds(id) {
+			gone[id] = true
+		}
+	}
+	for id := range b.book.accounts {
+		note(id)
+	}
+	for _, s := range b.book.sessions {
+		note(s.Account)
+		note(s.Home)
+	}
+	if note(b.book.turn.Account); gone[b.book.turn.Account] {
+		b.book.turn = turn{}
+	}
+	for id := range gone {
+		b.book.forget(id)
+	}
+}
+
+// nothingLeft reports that there is no file and nothing to put into one, so that
+// a process which outlives a purge does not make one again, nor its lock.
+func (b *BookFile) nothingLeft() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, err := os.Stat(b.options.Path); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	b.forgetGone()
+	if len(b.book.accounts)+len(b.book.sessions) > 0 {
+		return false
+	}
+	b.book.saved = b.book.changes
+	return true
+}
