@@ -18,7 +18,9 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.requests.Done(logging.Done{Call: c.id.String(), End: p.End, Duration: milliseconds(p.DurationMs), Tail: tail})
+	if s.logs(c) {
+		s.requests.Done(logging.Done{Call: c.id.String(), End: p.End, Duration: milliseconds(p.DurationMs), Tail: tail})
+	}
 	if p.End == "aborted" || !c.delivered {
 		c.forgetBody()
 		return

@@ -8,8 +8,14 @@ import (
 
 // The request log's lines (DESIGN 6). Package logging hides the credentials.
 
+// logs reports whether a call is logged: not one of an account that is gone, for
+// a line has its ids.
+func (s *Service) logs(c *call) bool {
+	return s.requests != nil && (c.account == "" || s.store.Holds(c.account))
+}
+
 func (s *Service) logRequest(c *call, p *Prepared) {
-	if s.requests == nil {
+	if !s.logs(c) {
 		return
 	}
 	edits := make([]logging.Edit, len(p.Edits))
@@ -21,7 +27,7 @@ func (s *Service) logRequest(c *call, p *Prepared) {
 }
 
 func (s *Service) logResponse(c *call, p ResponseParams, head []byte, out outcome, v *Verdict) {
-	if s.requests == nil {
+	if !s.logs(c) {
 		return
 	}
 	attempt := c.attempt // ours; the host may count from 0
