@@ -155,6 +155,9 @@ func TestBlocksShareAWrite(t *testing.T) {
 					t.Error(err)
 				}
 			})
+			if i == 0 {
+				synctest.Wait() // the first one's write has begun
+			}
 		}
 		synctest.Wait()
 		close(release)
