@@ -43,6 +43,10 @@ type Account struct {
 	extra map[string]json.RawMessage // unknown fields, kept across rewrites
 }
 
+// hasAccess reports whether an access token is stored that may be presented
+// while it lasts.
+func (a *Account) hasAccess() bool { return !a.Access.IsZero() && a.Problem == "" }
+
 // FlagKind is the final verdict that took a seat out of service.
 type FlagKind string
 

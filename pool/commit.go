@@ -41,7 +41,7 @@ func (r *renewal) keep(ctx context.Context, sent string, got answer) (Token, err
 		if err == nil || noted == nil || errors.Is(err, ErrNoAccount) || isRefused(err) {
 			s.inMemory.Delete(r.id)
 			if err == nil {
-				return a.token(true), nil
+				return r.adopt(a)
 			}
 			return r.served(got, err)
 		}
@@ -69,7 +69,9 @@ func (r *renewal) served(got answer, err error) (Token, error) {
 	}
 	r.s.log.Warn("a renewed token is in its intent only", "account", r.id, "error", err)
 	held := *a
-	held.take(got)
+	if held.take(got); held.Flag != nil {
+		return Token{}, refusedBy(&held)
+	}
 	return held.token(true), nil
 }
 
@@ -102,18 +104,22 @@ func (s *Store) commit(ctx context.Context, id, sent string, got answer) (*Accou
 		return nil, err
 	}
 	defer unlock()
+	var setAside *Flag
 	p, err := s.changeLocked(backupToken, func(e *edits) error {
 		a := e.find(id)
 		if a == nil { // merged with its twin meanwhile
 			a = findRefresh(e.active, sent)
 		}
 		if a != nil && a.Refresh.Hash() == sent {
-			a.take(got)
+			setAside = e.answered(a, got)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if setAside != nil {
+		s.log.Warn("an answer of the sign-in server is kept and not used", "account", id, "reason", setAside.Reason)
 	}
 	s.fault("committed")
 	if got.Refresh.Hash() != sent {
@@ -150,9 +156,35 @@ func findRefresh(accounts []Account, hash string) *Account {
 	return nil
 }
 
+// answered puts an answer into a record of e. One that cannot be used takes the
+// account out of service; its flag is returned.
+func (e *edits) answered(a *Account, got answer) *Flag {
+	before := a.Flag
+	a.take(got)
+	if before != nil || a.Flag == nil {
+		return nil
+	}
+	flag := a.Flag
+	aside, _ := e.take(a.ID)
+	e.flagged = append(e.flagged, aside)
+	return flag
+}
+
 // take puts an answer into the record. A suspended seat keeps its refresh
-// token alive and has no access token.
+// token alive and has no access token. An answer that is no login of this seat
+// flags it: the refresh token stays, because it is live and stored nowhere
+// else, and is never presented from there.
 func (a *Account) take(got answer) {
+	if err := a.objection(got.Claims); err != nil {
+		reason := err.Error()
+		if errors.Is(err, errAnotherSeat) {
+			reason = "the sign-in server answered for another seat"
+		}
+		a.dropTokens()
+		a.Refresh = got.Refresh
+		a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: reason, At: got.ReceivedAt, RefusedHash: got.Refresh.Hash()}
+		return
+	}
 	a.Refresh = got.Refresh
 	a.setClaims(got.Claims)
 	if a.Flag != nil {

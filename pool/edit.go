@@ -129,7 +129,7 @@ func (s *Store) Flag(ctx context.Context, id string, flag Flag, refused logging.
 	if left, err := s.readIntent(id); err != nil {
 		return err
 	} else if left != nil && left.Answer != nil {
-		if _, err := s.commit(ctx, id, left.Sent, *left.Answer); err != nil {
+		if _, err := s.commit(ctx, id, left.Sent, *left.Answer); err != nil && !isRefused(err) {
 			return err
 		}
 	}

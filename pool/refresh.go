@@ -101,7 +101,7 @@ func (r *renewal) reread() (*Account, error) {
 // has plainly passed), or it is good for a while.
 func (r *renewal) adoptable(a *Account) bool {
 	if !r.rejected.IsZero() {
-		return !a.Access.IsZero() && !a.Access.Equal(r.rejected)
+		return a.hasAccess() && !a.Access.Equal(r.rejected)
 	}
 	return r.s.fresh(a) || !a.Access.Equal(r.seen) && r.s.valid(a)
 }
@@ -126,7 +126,7 @@ func (r *renewal) presentable(ctx context.Context, a *Account) error {
 	if err := r.s.refuse(ctx, a, &RefusedError{Reason: reason}); err != nil {
 		return err
 	}
-	return r.backOff(r.s.now().Add(firstBackoff), errors.New("another login was stored meanwhile"))
+	return r.backOff(r.s.now().Add(firstBackoff), errAnotherLogin)
 }
 
 // exchange sends the token once and deals with each kind of answer.
@@ -165,8 +165,19 @@ func (r *renewal) refused(ctx context.Context, a *Account, refusal *auth.Refresh
 	if err != nil {
 		return Token{}, err
 	}
+	return r.adopt(stored)
+}
+
+// adopt gives the token that somebody else stored meanwhile; if that cannot be
+// used as it is, the next call renews it.
+func (r *renewal) adopt(stored *Account) (Token, error) {
+	if !stored.hasAccess() {
+		return Token{}, r.backOff(r.s.now().Add(firstBackoff), errAnotherLogin)
+	}
 	return stored.token(true), nil
 }
+
+var errAnotherLogin = errors.New("another login was stored meanwhile")
 
 // refuse flags the account as needs_login, if the refresh token that a holds
 // is still the stored one, and returns the verdict; nil says that another

@@ -77,13 +77,6 @@ func (s *Store) RestoreBackup(ctx context.Context) (Restored, error) {
 // bringSeatBack puts one seat of a backup into the list it belongs to now.
 func (s *Store) bringSeatBack(after *edits, a Account, done *Restored) {
 	a.Flag = nil
-	if i := findSeat(after.flagged, &a); i >= 0 {
-		f := &after.flagged[i]
-		if f.Refresh.Equal(a.Refresh) || f.Flag.RefusedHash == a.Refresh.Hash() {
-			return // flagged after the backup was made
-		}
-		after.flagged = slices.Delete(after.flagged, i, i+1)
-	}
 	in, err := s.readIntent(a.ID)
 	if err != nil {
 		s.log.Warn("an intent cannot be read", "account", a.ID, "error", err)
@@ -91,7 +84,20 @@ func (s *Store) bringSeatBack(after *edits, a Account, done *Restored) {
 	if in != nil && in.Answer != nil && in.Sent == a.Refresh.Hash() {
 		a.take(*in.Answer)
 	}
-	if s.spent(&a) {
+	spent := s.spent(&a)
+	if i := findSeat(after.flagged, &a); i >= 0 {
+		f := &after.flagged[i]
+		if spent || f.Refresh.Equal(a.Refresh) || f.Flag.RefusedHash == a.Refresh.Hash() {
+			return // flagged after the backup was made
+		}
+		after.flagged = slices.Delete(after.flagged, i, i+1)
+	}
+	if a.Flag != nil {
+		done.NeedLogin = append(done.NeedLogin, a.ID)
+		after.flagged = append(after.flagged, a)
+		return
+	}
+	if spent {
 		done.NeedLogin = append(done.NeedLogin, a.ID)
 		a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: "its newest login was not in the backup", At: s.now(), RefusedHash: a.Refresh.Hash()}
 		a.dropTokens()

@@ -3,6 +3,7 @@ package pool
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -111,8 +112,37 @@ func giveIDs(accounts []Account, taken map[string]bool) {
 	}
 }
 
-// setClaims takes over what a token says. Identity is only completed, never
-// changed: the public id hangs on it.
+// objection says why a token with these claims cannot be a login of a, nil when
+// it can. While the seat is not known the token must name it in full (DESIGN
+// 5); of a seat that is known, the issuer may say less than its login did.
+func (a *Account) objection(c auth.Claims) error {
+	if !a.identified() {
+		return c.RequireSeat()
+	}
+	if a.contradicts(c) {
+		return errAnotherSeat
+	}
+	return nil
+}
+
+var errAnotherSeat = errors.New("the token names another seat")
+
+// contradicts reports whether the claims name another seat than a's. What they
+// leave out contradicts nothing.
+func (a *Account) contradicts(c auth.Claims) bool {
+	same := func(x, y string) bool { return x != "" && x == y }
+	differ := func(x, y string) bool { return x != "" && y != "" && x != y }
+	switch {
+	case differ(a.AccountID, c.AccountID):
+		return true
+	case same(a.AccountUserID, c.AccountUserID), same(a.UserID, c.UserID):
+		return false
+	}
+	return differ(a.AccountUserID, c.AccountUserID) || differ(a.UserID, c.UserID)
+}
+
+// setClaims takes over what a token says, to which there is no objection.
+// Identity is only completed, never changed: the public id hangs on it.
 func (a *Account) setClaims(c auth.Claims) {
 	if !a.identified() {
 		a.AccountID = c.AccountID

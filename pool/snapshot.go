@@ -194,8 +194,8 @@ func (s *Store) assemble(p *snapshot, accounts, flagged loadedFile) {
 	for i := range p.accounts {
 		a := &p.accounts[i]
 		p.index[a.ID] = i
-		if a.Flag == nil && a.Refresh.IsZero() && a.Access.IsZero() {
-			a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: "no tokens are stored for it"}
+		if a.Flag == nil && a.Refresh.IsZero() && !a.hasAccess() {
+			a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: nonEmpty(a.Problem, "no tokens are stored for it")}
 		}
 	}
 }
@@ -245,8 +245,9 @@ func withoutCredentials(extra map[string]json.RawMessage) map[string]json.RawMes
 
 // derive fills in from the access token what a hand-written or migrated record
 // leaves out (FACTS-upstream 2). A record that went through a refresh of ours
-// has it all, and its token is the issuer's own, whatever its form. Any other
-// access token that cannot be read counts as expired.
+// and whose seat is known has it all, and its token is the issuer's own,
+// whatever its form. Any other access token that does not say whose seat it is
+// counts as expired (DESIGN 5): a refresh will tell.
 func (s *Store) derive(accounts []Account) {
 	for i := range accounts {
 		a := &accounts[i]
@@ -254,11 +255,15 @@ func (s *Store) derive(accounts []Account) {
 			continue
 		}
 		claims, err := s.claims(a.Access, logging.Secret{})
+		if err == nil {
+			err = claims.RequireSeat()
+		}
+		if err == nil {
+			err = a.objection(claims)
+		}
 		if err != nil {
-			if a.RefreshedAt.IsZero() {
-				a.Problem = "the stored access token cannot be used: " + err.Error()
-				a.ExpiresAt = time.Time{}
-			}
+			a.Problem = "the stored access token cannot be used: " + err.Error()
+			a.ExpiresAt = time.Time{}
 			continue
 		}
 		a.setClaims(claims)

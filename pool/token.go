@@ -79,7 +79,7 @@ const minRenewal = 60 * time.Second
 // without a refresh.
 func (s *Store) fresh(a *Account) bool {
 	now := s.now()
-	if a.Access.IsZero() {
+	if !a.hasAccess() {
 		return false
 	}
 	age := now.Sub(a.RefreshedAt)
@@ -88,7 +88,7 @@ func (s *Store) fresh(a *Account) bool {
 
 // valid reports whether the access token may still be tried.
 func (s *Store) valid(a *Account) bool {
-	return !a.Access.IsZero() && a.ExpiresAt.After(s.now())
+	return a.hasAccess() && a.ExpiresAt.After(s.now())
 }
 
 func (a *Account) token(renewed bool) Token {
