@@ -19,6 +19,18 @@ func (s *Store) Holds(id string) bool {
 	return ok
 }
 
+// dropLock takes away the lock file of an account that is gone, with the lock
+// held: whoever waited for it while everything was purged has made it anew, and
+// its name is the account's id. Others that wait for this file see that it is no
+// longer the path's.
+func (s *Store) dropLock(id string) {
+	if err := s.disk.remove(s.accountFile(id, ".lock")); err != nil {
+		s.log.Warn("the lock file of an account that is gone was not removed", "account", id, "error", err)
+	}
+	_ = os.Remove(s.lockDir) // and the folders, if nothing else is in them
+	_ = os.Remove(filepath.Dir(s.lockDir))
+}
+
 // Clear forgets everything and deletes the file, and what was set aside of it.
 // Other processes forget what they know of an account once it is out of the
 // store (BookOptions.Holds): they write nothing of it back.

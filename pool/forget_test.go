@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,4 +59,22 @@ func TestBookForgetsWhatTheStoreDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestPurgeWhileWaiting: a refresh that waited for its lock while everything was
+// purged leaves neither a file nor a folder behind.
+func TestPurgeWhileWaiting(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	waiting := &renewal{s: r.open(Options{}), id: a.ID, seen: a.Access, wait: time.Second}
+	if err := r.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := waiting.underLock(t.Context()); !errors.Is(err, ErrNoAccount) {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir(r.dir); len(left) > 0 {
+		t.Errorf("left: %v %v", left, err)
+	}
+	r.add(anna, time.Hour)
 }

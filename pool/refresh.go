@@ -89,6 +89,7 @@ func (r *renewal) reread() (*Account, error) {
 	a, ok := p.byID(r.id)
 	switch {
 	case !ok:
+		r.s.dropLock(r.id)
 		return nil, ErrNoAccount
 	case a.Flag != nil:
 		return nil, refusedBy(a)
