@@ -36,11 +36,10 @@ func pollCall(r *rig, _ *sim.Seat) reply { return r.poll(r.deviceStart()) }
 // heldCall releases the call as soon as it is held.
 func heldCall(call func(*rig, *sim.Seat) reply) func(*rig, *sim.Seat) reply {
 	return func(r *rig, seat *sim.Seat) reply {
-		done := make(chan reply)
+		done, before := make(chan reply), len(r.Calls())
 		go func() { done <- call(r, seat) }()
 		calls, err := r.Wait(r.ctx, func(calls []sim.Call) bool {
-			return slices.ContainsFunc(calls, func(c sim.Call) bool { return c.Held && c.End == "" }) ||
-				slices.ContainsFunc(calls, func(c sim.Call) bool { return c.End != "" })
+			return slices.ContainsFunc(calls[before:], func(c sim.Call) bool { return c.Held || c.End != "" })
 		})
 		if err != nil {
 			r.t.Fatalf("no call was held: %v in %+v", err, calls)
@@ -109,10 +108,8 @@ func faultCases() map[string]faultCase {
 		"refresh-redirect":      {rf, 307, `/elsewhere`, false, 200},
 
 		"authorize-denied": {func(r *rig, _ *sim.Seat) reply { got, _ := r.authorize(nil); return got }, 302, `error=access_denied&state=` + state, false, 302},
-		"exchange-500": {func(r *rig, _ *sim.Seat) reply {
-			_, back := r.authorize(nil)
-			return r.token(exchangeForm(back.Get("code")))
-		}, 500, `server_error`, false, 200},
+		"exchange-hang":    {func(r *rig, seat *sim.Seat) reply { return heldCall(exchangeCall(r))(r, seat) }, 200, `rt_`, false, 200},
+		"exchange-500":     {func(r *rig, seat *sim.Seat) reply { return exchangeCall(r)(r, seat) }, 500, `server_error`, false, 200},
 		"device-disabled": {func(r *rig, _ *sim.Seat) reply {
 			return r.postJSON(deviceCodePath, `{"client_id":"`+sim.DefaultClientID+`"}`)
 		}, 404, `Not Found`, false, 200},
@@ -127,6 +124,12 @@ func faultCases() map[string]faultCase {
 		"raw-404":           {rawCall, 404, `Not Found`, false, 200},
 		"raw-garbage":       {rawCall, 200, `{"models"`, false, 200},
 	}
+}
+
+// exchangeCall signs in, and gives the call that exchanges the code.
+func exchangeCall(r *rig) func(*rig, *sim.Seat) reply {
+	_, back := r.authorize(nil)
+	return func(r *rig, _ *sim.Seat) reply { return r.token(exchangeForm(back.Get("code"))) }
 }
 
 // spentCall presents the seat's first token every time.

@@ -174,6 +174,7 @@ func loginFaults() []faultSpec {
 			q := x.r.URL.Query()
 			return answer{status: 302}.with("Location", q.Get("redirect_uri")+"?error=access_denied&state="+q.Get("state"))
 		}),
+		on(KindExchange, "exchange-hang", "no tokens until Release; the code is used only then", held),
 		on(KindExchange, "exchange-500", "500 in place of the tokens", say(answer{status: 500, body: `{"error":"server_error"}`})),
 		on(KindDeviceCode, "device-disabled", "404: not enabled for this workspace", say(detail(404, "Not Found"))),
 		on(KindDevicePoll, "device-slow-down", "429, wait 10 s", sayWait(10, answer{status: 429, body: `{"error":"slow_down"}`})),
