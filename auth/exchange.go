@@ -32,11 +32,15 @@ func (e *ExchangeError) Error() string {
 		return fmt.Sprintf("the sign-in server did not answer within %v", exchangeLimit)
 	case e.Status == 0:
 		return "the sign-in server could not be reached"
-	case isRefusal(e.Status):
+	case e.Refused():
 		return fmt.Sprintf("the sign-in server refused the login: %d%s", e.Status, code)
 	}
 	return fmt.Sprintf("the sign-in server gave no usable answer: %d%s", e.Status, code)
 }
+
+// Refused reports whether the issuer said no to what was sent, and not about
+// itself or the pace.
+func (e *ExchangeError) Refused() bool { return isRefusal(e.Status) }
 
 // Unwrap gives the network's error when there was no answer.
 func (e *ExchangeError) Unwrap() error { return e.cause }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"codex-rota/auth"
 	"codex-rota/instructions"
 	"codex-rota/logging"
 	"codex-rota/pool"
@@ -39,6 +40,7 @@ type Options struct {
 	Store        *pool.Store
 	Book         *pool.BookFile
 	Instructions *instructions.Cache
+	Issuer       *auth.Client // for logins; refreshes are the Store's
 	Settings     Settings
 	Warnings     []string // from settings and the root's check, shown by status
 	HTTP         *http.Client
@@ -55,6 +57,7 @@ type Service struct {
 	store    *pool.Store
 	book     *pool.BookFile
 	texts    *instructions.Cache
+	issuer   *auth.Client
 	settings Settings
 	options  Options // what only status and initialize show
 	client   *http.Client
@@ -67,6 +70,7 @@ type Service struct {
 	notify   Notifier
 	calls    callTable
 	sessions sessionTable
+	logins   loginTable
 	refused  refusedTokens
 	models   atomic.Pointer[knownModels]
 	troubles troubleLog
@@ -81,9 +85,10 @@ type Service struct {
 // NewService builds a Service; Close ends it.
 func NewService(o Options) *Service {
 	s := &Service{
-		store: o.Store, book: o.Book, texts: o.Instructions, settings: o.Settings, options: o,
+		store: o.Store, book: o.Book, texts: o.Instructions, issuer: o.Issuer, settings: o.Settings, options: o,
 		client: o.HTTP, now: o.Now, log: o.Log, requests: o.Requests,
 		ledger: ledger{dir: filepath.Join(o.Root, "usage")},
+		logins: loginTable{port: make(chan struct{}, 1), byID: map[string]*login{}},
 	}
 	s.stop, s.cancel = context.WithCancel(context.Background())
 	s.host.Store(&o.Host)
@@ -192,8 +197,8 @@ func (s *Service) goDo(limit time.Duration, f func(context.Context)) {
 	})
 }
 
-// Close ends what runs in the background. A token exchange in flight is
-// finished and stored first, however long that takes up to its own 30 s limit;
+// Close ends what runs in the background, logins too. A token exchange in flight
+// is finished and stored first, however long that takes up to its own 30 s limit;
 // ctx bounds the rest.
 func (s *Service) Close(ctx context.Context) error {
 	s.cancel()

@@ -35,6 +35,7 @@ type Settings struct {
 	AccountsForModel     map[string][]string `json:"accountsForModel"`
 	ClientID             string              `json:"clientId"`
 	Issuer               string              `json:"issuer"`
+	CallbackPort         int                 `json:"callbackPort"`
 	Backend              string              `json:"backend"`
 	GitHubAPI            string              `json:"githubApi"`
 	GitHubRaw            string              `json:"githubRaw"`
@@ -59,6 +60,7 @@ func DefaultSettings() Settings {
 		AccountsForModel:     map[string][]string{},
 		ClientID:             auth.DefaultClientID,
 		Issuer:               auth.DefaultIssuer,
+		CallbackPort:         auth.DefaultCallbackPort,
 		Backend:              DefaultBackend,
 		GitHubAPI:            DefaultGitHubAPI,
 		GitHubRaw:            DefaultGitHubRaw,
@@ -104,6 +106,7 @@ func settingsTable() []setting {
 			s.ClientID = v
 			return nil
 		}},
+		number("callbackPort", 1, 65535, func(s *Settings) *int { return &s.CallbackPort }),
 		origin("issuer", func(s *Settings) *string { return &s.Issuer }),
 		origin("backend", func(s *Settings) *string { return &s.Backend }),
 		origin("githubApi", func(s *Settings) *string { return &s.GitHubAPI }),

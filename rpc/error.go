@@ -32,7 +32,7 @@ func ErrorCodes() []ErrorCode {
 		{-32001, plugin.CodeTooLarge, "JSON and attachment together are larger than 64 MiB"},
 		{-32002, plugin.CodeProtocolMismatch, "host and plugin speak different protocol numbers"},
 		{-32003, plugin.CodeNoAccounts, "the pool has no account that may serve the call"},
-		{-32004, plugin.CodeLoginRequired, "every account needs a new login"},
+		{-32004, plugin.CodeLoginRequired, "every account needs a new login, or a login did not succeed"},
 		{-32005, plugin.CodeAllLimited, "every account is at its limit; retryAt is the soonest time"},
 		{-32006, plugin.CodePinnedUnavailable, "the pinned account cannot be used now"},
 		{-32007, plugin.CodeUpstreamUnreachable, "OpenAI cannot be reached; no account was charged"},

@@ -110,6 +110,30 @@ func (f *fakeService) Collapse(_ context.Context, _ plugin.CollapseParams, strea
 	return &plugin.CollapseResult{Response: plugin.HostResponse{Status: 200, Headers: []plugin.Header{}, Body: string(stream)}}, nil
 }
 
+func (f *fakeService) LoginStart(_ context.Context, p plugin.LoginStartParams) (*plugin.LoginStarted, error) {
+	if p.Method != plugin.LoginDevice {
+		return nil, &plugin.Error{Code: plugin.CodeInternal, Params: true, Message: "method wants browser, device or paste"}
+	}
+	return &plugin.LoginStarted{Login: "login_1", Method: p.Method, URL: "https://auth.openai.com/codex/device?a=1&b=2", UserCode: "ABCD-EFGH",
+		Instructions: "Type the code.", ExpiresAt: time.Now().Add(15 * time.Minute)}, nil
+}
+
+func (f *fakeService) LoginWait(ctx context.Context, _ plugin.LoginParams) (*plugin.LoginResult, error) {
+	<-ctx.Done()
+	return nil, fmt.Errorf("waiting for the login: %w", ctx.Err())
+}
+
+func (f *fakeService) LoginPaste(_ context.Context, p plugin.LoginPasteParams) (*plugin.LoginResult, error) {
+	if p.Text == "denied" {
+		return nil, &plugin.Error{Code: plugin.CodeLoginRequired, Hint: "codex-rota add", Message: "the sign-in was declined in the browser. Type: codex-rota add"}
+	}
+	return &plugin.LoginResult{Account: plugin.Account{ID: "acct_0123456789ab", Tags: []string{}, Windows: []plugin.Window{}}, Added: "second seat"}, nil
+}
+
+func (f *fakeService) LoginCancel(context.Context, plugin.LoginParams) (*plugin.Empty, error) {
+	return &plugin.Empty{}, nil
+}
+
 func (f *fakeService) AccountsList(context.Context, plugin.AccountsListParams) (*plugin.AccountsResult, error) {
 	return &plugin.AccountsResult{Accounts: []plugin.Account{}}, nil
 }

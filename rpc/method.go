@@ -26,6 +26,10 @@ type Service interface {
 	Response(context.Context, plugin.ResponseParams, []byte) (*plugin.Verdict, error)
 	Done(context.Context, plugin.DoneParams, []byte)
 	Collapse(context.Context, plugin.CollapseParams, []byte) (*plugin.CollapseResult, error)
+	LoginStart(context.Context, plugin.LoginStartParams) (*plugin.LoginStarted, error)
+	LoginWait(context.Context, plugin.LoginParams) (*plugin.LoginResult, error)
+	LoginPaste(context.Context, plugin.LoginPasteParams) (*plugin.LoginResult, error)
+	LoginCancel(context.Context, plugin.LoginParams) (*plugin.Empty, error)
 	AccountsList(context.Context, plugin.AccountsListParams) (*plugin.AccountsResult, error)
 	AccountsUpdate(context.Context, plugin.AccountsUpdateParams) (*plugin.AccountResult, error)
 	AccountsRemove(context.Context, plugin.AccountsRemoveParams) (*plugin.AccountsRemoveResult, error)
@@ -82,6 +86,10 @@ func Methods() []Method {
 			func(p *plugin.DoneParams) *string { return p.Body }, done)),
 		withBody("response/collapse", "Makes one JSON answer of a whole stream.", "the whole stream",
 			func(p *plugin.CollapseParams) *string { return p.Body }, Service.Collapse),
+		plain("login/start", "Starts a login by browser, device code or pasted text; the account is added whether or not anybody waits for it.", service(Service.LoginStart)),
+		plain("login/wait", "Waits until a login is over; it can be asked for again. Cancelling this cancels no login.", service(Service.LoginWait)),
+		plain("login/paste", "Gives a login what the person copied from the browser, then waits as login/wait does.", service(Service.LoginPaste)),
+		plain("login/cancel", "Ends a login, unless its answer has come already.", service(Service.LoginCancel)),
 		plain("accounts/list", "Lists the accounts.", service(Service.AccountsList)),
 		plain("accounts/update", "Changes an account's label, tags, note, enabled or pinned.", service(Service.AccountsUpdate)),
 		plain("accounts/remove", "Removes an account and its tokens.", service(Service.AccountsRemove)),

@@ -85,7 +85,7 @@ func TestOwnWords(t *testing.T) {
 // TestMethods holds the table of DESIGN 3 against the one that dispatches.
 func TestMethods(t *testing.T) {
 	want := []string{
-		"initialize", "request/prepare", "request/transform", "request/authorize", "request/response", "request/done", "response/collapse",
+		"initialize", "request/prepare", "request/transform", "request/authorize", "request/response", "request/done", "response/collapse", "login/start", "login/wait", "login/paste", "login/cancel",
 		"accounts/list", "accounts/update", "accounts/remove", "quota/refresh", "status", "explain", "instructions/get", "tool/run", "shutdown",
 		"$/cancelRequest",
 	}

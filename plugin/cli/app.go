@@ -54,6 +54,7 @@ func (a *app) service(host string, log hclog.Logger) (*plugin.Service, error) {
 		Store: store, Book: pool.OpenBook(pool.BookOptions{Path: filepath.Join(root, "quota-cache.json"), LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"), Now: time.Now, Log: log, Holds: store.Holds}),
 		Instructions: instructions.New(instructions.Options{Dir: filepath.Join(root, "cache"), GitHubAPI: settings.GitHubAPI,
 			GitHubRaw: settings.GitHubRaw, HTTP: client, Now: time.Now, Log: log}),
+		Issuer:   issuer,
 		Settings: settings, Warnings: warnings, HTTP: client, Now: time.Now, Log: log, Requests: requests,
 		Tool: a.tool, Hosts: a.hosts,
 	}), nil

@@ -141,7 +141,7 @@ func manifestFiles() []manifestFile {
 func manifestDestinations() []manifestNetwork {
 	s := plugin.DefaultSettings()
 	return []manifestNetwork{
-		{s.Issuer, "token refresh"},
+		{s.Issuer, "login and token refresh"},
 		{s.Backend, "model calls (sent by the host) and the usage endpoint"},
 		{s.GitHubAPI, "the newest release of openai/codex, without credentials"},
 		{s.GitHubRaw, "the instructions and the model catalogue of that release, without credentials"},

@@ -26,7 +26,7 @@ func newPlayground() (*playground, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := sim.Start(sim.Options{})
+	server, err := sim.Start(sim.Options{AnyCallbackPort: true, DeviceInterval: 1})
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("start the simulation: %w", err)

@@ -92,6 +92,7 @@ func selfChecks() []selfCheck {
 		{"store", checkStore},
 		{"locks", checkLocks},
 		{"rpc", checkRPC},
+		{"login", checkLogin},
 		{"refresh", checkRefresh},
 		{"fail-over", checkFailOver},
 		{"instructions", checkInstructions},

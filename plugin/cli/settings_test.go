@@ -165,6 +165,21 @@ func TestEverySettingChangesSomething(t *testing.T) {
 			t.Errorf("got %q %v", text, err)
 		}
 	})
+	t.Run("callbackPort", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		seat, port := r.sim.AddSeat(sim.Seat{Name: "a"}), freePort(t)
+		h, _ := r.serve("", "CODEX_ROTA_CALLBACK_PORT="+port)
+		started := startLogin(t, h, plugin.LoginStartParams{Method: plugin.LoginBrowser})
+		if !strings.Contains(started.URL, "localhost%3A"+port+"%2F") {
+			t.Errorf("the browser is sent back to %s", started.URL)
+		}
+		browse(t, started.URL)
+		var result plugin.LoginResult
+		if err := h.ask(t.Context(), "login/wait", plugin.LoginParams{Login: started.Login}, &result); err != nil {
+			t.Errorf("nothing came back to port %s for %s: %v", port, seat.Name, err)
+		}
+	})
 	t.Run("clientId", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, sim.Seat{Name: "a", Expired: true})

@@ -1,0 +1,496 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"codex-rota/auth"
+	"codex-rota/instructions"
+	"codex-rota/logging"
+	"codex-rota/plugin/sim"
+	"codex-rota/pool"
+)
+
+// loginRig is a service over an empty pool, before a simulated issuer.
+type loginRig struct {
+	*Service
+	t   *testing.T
+	sim *sim.Server
+	dir string
+}
+
+func newLoginRig(t *testing.T, seats ...string) *loginRig {
+	t.Helper()
+	s, err := sim.Start(sim.Options{AnyCallbackPort: true, DeviceInterval: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	r := &loginRig{t: t, sim: s, dir: t.TempDir()}
+	for _, name := range seats {
+		s.AddSeat(sim.Seat{Name: name})
+	}
+	r.Service = r.open()
+	t.Cleanup(func() { r.close(r.Service) })
+	return r
+}
+
+// open builds another service over the same pool, as another process has it.
+func (r *loginRig) open() *Service {
+	r.t.Helper()
+	client, log := &auth.Client{Issuer: r.sim.Issuer()}, hclog.NewNullLogger()
+	store, err := pool.OpenStore(pool.Options{Dir: r.dir, Refresh: client.Refresh, Now: time.Now, Log: log})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	settings := DefaultSettings()
+	settings.CallbackPort = freePort(r.t)
+	return NewService(Options{
+		Version: "test", Root: r.dir, Store: store, Issuer: client, Settings: settings, HTTP: http.DefaultClient, Now: time.Now, Log: log,
+		Book:         pool.OpenBook(pool.BookOptions{Path: filepath.Join(r.dir, "quota-cache.json"), LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"), Now: time.Now, Log: log}),
+		Instructions: instructions.New(instructions.Options{Dir: filepath.Join(r.dir, "cache"), HTTP: http.DefaultClient, Now: time.Now, Log: log}),
+	})
+}
+
+func (r *loginRig) close(s *Service) {
+	r.t.Helper()
+	if err := s.Close(context.Background()); err != nil {
+		r.t.Error(err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (r *loginRig) start(p LoginStartParams) *LoginStarted {
+	r.t.Helper()
+	started, err := r.LoginStart(r.t.Context(), p)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return started
+}
+
+func (r *loginRig) wait(started *LoginStarted) *LoginResult {
+	r.t.Helper()
+	result, err := r.LoginWait(r.t.Context(), LoginParams{started.Login})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return result
+}
+
+// labels are those of the pool, as a new process reads them.
+func (r *loginRig) labels() string {
+	r.t.Helper()
+	s := r.open()
+	defer r.close(s)
+	accounts, err := s.store.Accounts()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var names []string
+	for _, a := range accounts {
+		names = append(names, a.Label)
+	}
+	return strings.Join(names, " ")
+}
+
+// browse is the browser: it opens the address and follows where it is sent.
+func browse(t *testing.T, address string) string {
+	t.Helper()
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(address)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(page)
+}
+
+// signIn is the browser of a paste login: it ends on an address that nothing
+// answers at, and gives it.
+func signIn(t *testing.T, address string) string {
+	t.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.Header.Get("Location")
+}
+
+// failed is the error as the wire has it: its code, or "params".
+func failed(err error) string {
+	var known *Error
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &known):
+		return err.Error()
+	case known.Params:
+		return "params"
+	}
+	return string(known.Code)
+}
+
+// A callback counts even when nobody waits for it, and its outcome can be asked
+// for as often as one likes.
+func TestLoginWithoutWaiter(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	ctx, cancel := context.WithCancel(t.Context())
+	started, err := r.LoginStart(ctx, LoginStartParams{Method: LoginBrowser, Label: "work"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel() // the request is over; the login is not
+	if started.Method != LoginBrowser || started.Notice != "" || time.Until(started.ExpiresAt) > 5*time.Minute {
+		t.Errorf("started %+v", started)
+	}
+	if page := browse(t, started.URL); !strings.Contains(page, "You are signed in") {
+		t.Errorf("the browser ends on %s", page)
+	}
+	for range 2 {
+		if got := r.wait(started); got.Account.Label != "work" || got.Account.Source != LoginBrowser || got.Added != "new" || got.Account.Position != 1 {
+			t.Errorf("got %+v", got)
+		}
+	}
+	if got := r.labels(); got != "work" {
+		t.Errorf("the pool has %q", got)
+	}
+}
+
+func TestLoginByPaste(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	started := r.start(LoginStartParams{Method: LoginPaste})
+	address := signIn(t, started.URL)
+	for _, text := range []string{"", "what?", strings.Replace(address, "state=", "state=another", 1)} {
+		if _, err := r.LoginPaste(t.Context(), LoginPasteParams{started.Login, text}); failed(err) != "params" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	got, err := r.LoginPaste(t.Context(), LoginPasteParams{started.Login, address})
+	if err != nil || got.Account.Source != LoginPaste {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if _, err := r.LoginPaste(t.Context(), LoginPasteParams{started.Login, address}); failed(err) != "params" {
+		t.Errorf("the same again: %v", err)
+	}
+	if n := len(r.sim.Calls(sim.KindExchange)); n != 1 {
+		t.Errorf("%d exchanges", n)
+	}
+}
+
+func TestLoginByDevice(t *testing.T) {
+	r := newLoginRig(t, "ann", "bob")
+	started := r.start(LoginStartParams{Method: LoginDevice})
+	if !strings.Contains(started.Instructions, started.UserCode) || started.UserCode == "" {
+		t.Errorf("the person reads %q, the code is %q", started.Instructions, started.UserCode)
+	}
+	if err := r.sim.ApproveDevice(started.UserCode, r.sim.Seats()[1]); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.wait(started); got.Account.Email != logging.MaskEmail(r.sim.Seats()[1].Email) || got.Account.Source != LoginDevice {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestFresh: somebody who has an account wants another one, so the browser asks
+// who signs in.
+func TestFresh(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	yes, no := true, false
+	prompt := func(fresh *bool) string {
+		started := r.start(LoginStartParams{Method: LoginPaste, Fresh: fresh})
+		u, err := url.Parse(started.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Query().Get("prompt")
+	}
+	if a, b := prompt(nil), prompt(&yes); a != "" || b != "login" {
+		t.Errorf("empty pool: prompt %q by default, %q when asked for", a, b)
+	}
+	started := r.start(LoginStartParams{Method: LoginBrowser})
+	browse(t, started.URL)
+	r.wait(started)
+	if a, b := prompt(nil), prompt(&no); a != "login" || b != "" {
+		t.Errorf("one account: prompt %q by default, %q when not wanted", a, b)
+	}
+}
+
+func TestLoginParams(t *testing.T) {
+	r := newLoginRig(t)
+	for name, try := range map[string]func() error{
+		"no method":      func() error { _, err := r.LoginStart(t.Context(), LoginStartParams{}); return err },
+		"unknown method": func() error { _, err := r.LoginStart(t.Context(), LoginStartParams{Method: "telepathy"}); return err },
+		"bad label": func() error {
+			_, err := r.LoginStart(t.Context(), LoginStartParams{Method: LoginPaste, Label: "a\nb"})
+			return err
+		},
+		"wait for nothing": func() error { _, err := r.LoginWait(t.Context(), LoginParams{}); return err },
+		"paste to nothing": func() error { _, err := r.LoginPaste(t.Context(), LoginPasteParams{"login_1", "ac_1"}); return err },
+		"cancel nothing":   func() error { _, err := r.LoginCancel(t.Context(), LoginParams{"login_1"}); return err },
+	} {
+		if err := try(); failed(err) != "params" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A login that could not be kept is not begun.
+func TestLoginNeedsReadablePool(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	if err := os.WriteFile(filepath.Join(r.dir, "openai-codex-accounts.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.LoginStart(t.Context(), LoginStartParams{Method: LoginDevice}); failed(err) != string(CodeStoreUnreadable) {
+		t.Errorf("got %v", err)
+	}
+	if calls := r.sim.Calls(); len(calls) != 0 {
+		t.Errorf("the issuer was asked: %+v", calls)
+	}
+}
+
+func TestLoginFails(t *testing.T) {
+	for _, tc := range []struct{ name, method, fault, code string }{
+		{"denied", LoginBrowser, "authorize-denied", "login_required"},
+		{"no tokens", LoginBrowser, "exchange-500", "upstream_unreachable"},
+		{"device login not enabled", LoginDevice, "device-disabled", "login_required"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newLoginRig(t, "ann")
+			if err := r.sim.AddFault(sim.Fault{Name: tc.fault}); err != nil {
+				t.Fatal(err)
+			}
+			started, err := r.LoginStart(t.Context(), LoginStartParams{Method: tc.method})
+			if err == nil {
+				browse(t, started.URL)
+				_, err = r.LoginWait(t.Context(), LoginParams{started.Login})
+			}
+			if failed(err) != tc.code {
+				t.Errorf("got %v", err)
+			}
+			if got := r.labels(); got != "" {
+				t.Errorf("the pool has %q", got)
+			}
+		})
+	}
+}
+
+// TestLoginWords: what ended a login is told in our words. The issuer's are for
+// the person alone, and nothing makes OpenCode ask again.
+func TestLoginWords(t *testing.T) {
+	patterns, thrown := retryPattern(t)
+	r := newLoginRig(t)
+	for _, tc := range []struct {
+		err  error
+		code Code
+		says string
+	}{
+		{auth.ErrLoginCancelled, CodeCancelled, "the login was cancelled"},
+		{context.Canceled, CodeCancelled, "the login was cancelled"},
+		{auth.ErrLoginExpired, CodeLoginRequired, "the login was not finished in time. Type: codex-rota add"},
+		{auth.ErrDeviceDisabled, CodeLoginRequired, "login by device code is not enabled for this workspace. Type: codex-rota add --paste"},
+		{&auth.DeniedError{Code: "access_denied", Description: "UPSTREAM"}, CodeLoginRequired, "the sign-in was declined in the browser. Type: codex-rota add"},
+		{&auth.DeniedError{Code: "UPSTREAM"}, CodeLoginRequired, "the sign-in was refused. Type: codex-rota add"},
+		{&auth.ExchangeError{Status: 400, Code: "UPSTREAM"}, CodeLoginRequired, "the sign-in server refused the login. Type: codex-rota add"},
+		{&auth.ExchangeError{Status: 429, Code: "UPSTREAM"}, CodeUpstreamUnreachable, "the sign-in server gave no usable answer; no account was added. Type: codex-rota add"},
+		{&auth.ExchangeError{}, CodeUpstreamUnreachable, "the sign-in server does not answer from this machine; no account was added. Type: codex-rota add"},
+		{fmt.Errorf("the login cannot be used: %w", auth.ErrNoSeat), CodeLoginRequired, "the login cannot be used: " + auth.ErrNoSeat.Error() + ". Type: codex-rota add"},
+	} {
+		e := r.loginError(tc.err)
+		if e.Code != tc.code || e.Message != tc.says || !errors.Is(e, tc.err) {
+			t.Errorf("%v: %s %q", tc.err, e.Code, e.Message)
+		}
+		for _, p := range patterns {
+			if p.MatchString(e.Message) || p.MatchString(e.Response.Body) {
+				t.Errorf("OpenCode repeats on %v: %s", p, e.Response.Body)
+			}
+		}
+		for _, word := range thrown {
+			if strings.Contains(strings.ToLower(e.Message), word) {
+				t.Errorf("OpenCode repeats a thrown %q: %s", word, e.Message)
+			}
+		}
+		if strings.Contains(e.Message+e.Response.Body, "UPSTREAM") {
+			t.Errorf("upstream's words: %s", e.Response.Body)
+		}
+	}
+}
+
+// There is one callback port: the newest login has it.
+func TestSecondBrowserLogin(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	first := r.start(LoginStartParams{Method: LoginBrowser})
+	second := r.start(LoginStartParams{Method: LoginBrowser})
+	if _, err := r.LoginWait(t.Context(), LoginParams{first.Login}); failed(err) != string(CodeCancelled) {
+		t.Errorf("the first: %v", err)
+	}
+	if second.Method != LoginBrowser {
+		t.Fatalf("the second goes on by %s: %s", second.Method, second.Notice)
+	}
+	browse(t, second.URL)
+	r.wait(second)
+}
+
+// The code of the earlier login is on its way: it is not lost to the later one.
+func TestSecondBrowserLoginWaitsForExchange(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	if err := r.sim.AddFault(sim.Fault{Name: "exchange-hang", Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	first := r.start(LoginStartParams{Method: LoginBrowser, Label: "first"})
+	go browse(t, first.URL)
+	r.held(sim.KindExchange)
+	begun := make(chan *LoginStarted)
+	go func() {
+		second, err := r.LoginStart(t.Context(), LoginStartParams{Method: LoginBrowser})
+		if err != nil {
+			t.Error(err)
+		}
+		begun <- second
+	}()
+	r.sim.Release()
+	if second := <-begun; second.Method != LoginBrowser {
+		t.Errorf("the second goes on by %s: %s", second.Method, second.Notice)
+	}
+	if got := r.wait(first); got.Account.Label != "first" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// held waits until a call of this kind is held.
+func (r *loginRig) held(kind sim.Kind) {
+	r.t.Helper()
+	_, err := r.sim.Wait(r.t.Context(), func(calls []sim.Call) bool {
+		for _, c := range calls {
+			if c.Kind == kind && c.Held {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	other := r.open()
+	defer r.close(other)
+	r.settings.CallbackPort = other.settings.CallbackPort
+	if _, err := other.LoginStart(t.Context(), LoginStartParams{Method: LoginBrowser}); err != nil {
+		t.Fatal(err)
+	}
+	started := r.start(LoginStartParams{Method: LoginBrowser})
+	taken := fmt.Sprintf("port %d is taken by ", r.settings.CallbackPort)
+	if started.Method != LoginPaste || !strings.HasPrefix(started.Notice, taken) || !strings.Contains(started.Instructions, taken) {
+		t.Errorf("started %+v", started)
+	}
+	if _, err := r.LoginPaste(t.Context(), LoginPasteParams{started.Login, signIn(t, started.URL)}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Half of the port is another program's: the browser may end there.
+func TestHalfPort(t *testing.T) {
+	r := newLoginRig(t)
+	other, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", r.settings.CallbackPort))
+	if err != nil {
+		t.Skipf("SKIPPED: there is no IPv6 here, so nothing was tested: %v", err)
+	}
+	defer other.Close()
+	started := r.start(LoginStartParams{Method: LoginBrowser})
+	if started.Method != LoginBrowser || !strings.Contains(started.Notice, "is taken by") || !strings.Contains(started.Instructions, "pastes the address") {
+		t.Errorf("started %+v", started)
+	}
+}
+
+func TestLoginCancel(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	for _, method := range []string{LoginBrowser, LoginPaste, LoginDevice} {
+		started := r.start(LoginStartParams{Method: method})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := r.LoginWait(ctx, LoginParams{started.Login}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: a waiting that ended: %v", method, err)
+		}
+		for range 2 {
+			if _, err := r.LoginCancel(t.Context(), LoginParams{started.Login}); err != nil {
+				t.Errorf("%s: %v", method, err)
+			}
+		}
+		if _, err := r.LoginWait(t.Context(), LoginParams{started.Login}); failed(err) != string(CodeCancelled) {
+			t.Errorf("%s: %v", method, err)
+		}
+		if _, err := r.LoginPaste(t.Context(), LoginPasteParams{started.Login, "ac_1"}); failed(err) == "" {
+			t.Errorf("%s: a paste afterwards was taken", method)
+		}
+	}
+}
+
+// TestCloseFinishesLogin: a code that is on its way becomes an account, whoever
+// ends the process; a login that only waits is cancelled.
+func TestCloseFinishesLogin(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	if err := r.sim.AddFault(sim.Fault{Name: "exchange-hang"}); err != nil {
+		t.Fatal(err)
+	}
+	s := r.open()
+	if _, err := s.LoginStart(t.Context(), LoginStartParams{Method: LoginDevice}); err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := s.LoginStart(t.Context(), LoginStartParams{Method: LoginPaste})
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, err := s.LoginStart(t.Context(), LoginStartParams{Method: LoginBrowser, Label: "late"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go browse(t, started.URL)
+	r.held(sim.KindExchange)
+	closed := make(chan error)
+	go func() { closed <- s.Close(context.Background()) }()
+	if _, err := s.LoginWait(t.Context(), LoginParams{waiting.Login}); failed(err) != string(CodeCancelled) {
+		t.Errorf("the one that waits: %v", err)
+	}
+	select {
+	case err := <-closed:
+		t.Fatalf("closed with %v before the exchange was over", err)
+	default:
+	}
+	r.sim.Release()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if got := r.labels(); got != "late" {
+		t.Errorf("the pool has %q", got)
+	}
+}
