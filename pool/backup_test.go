@@ -168,8 +168,113 @@ func TestNodeToolWroteOverOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(r.open(Options{}))
-	if notices := r.Notices(); len(notices) != 0 {
+	if notices := r.open(Options{}).Notices(); len(notices) != 0 {
 		t.Errorf("after a write: %q", notices)
+	}
+}
+
+// The merged file takes the place of the other tool's as soon as somebody may
+// write: used-up tokens must not lie about under our file's name.
+func TestMergedFileIsWrittenBack(t *testing.T) {
+	for name, run := range map[string]func(r *rig, s *Store, id string) error{
+		"settled": func(r *rig, s *Store, _ string) error { return s.Settle(t.Context()) },
+		"a token that is fresh": func(r *rig, s *Store, id string) error {
+			_, err := s.Token(t.Context(), id, TokenOptions{})
+			return errors.Join(err, s.Close(t.Context()))
+		},
+		"an update of nothing": func(r *rig, s *Store, id string) error {
+			return s.Update(t.Context(), id, func(*Account) error { return nil })
+		},
+		"another login": func(r *rig, s *Store, _ string) error {
+			_, _, err := s.Add(t.Context(), r.issuer.login(bert, time.Hour), "", "test")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			stale := r.add(anna, time.Hour)
+			if _, err := r.Token(t.Context(), stale.ID, TokenOptions{Rejected: stale.Access}); err != nil {
+				t.Fatal(err)
+			}
+			ours := r.account(r.Store, stale.ID)
+			r.v3(`"version":3,`, map[string]any{"accountId": "W1", "refreshToken": stale.Refresh.Reveal(), "accessToken": stale.Access.Reveal()})
+			theirs, _ := os.ReadFile(filepath.Join(r.dir, accountsName))
+			s := r.open(Options{})
+			if _, err := s.Accounts(); err != nil {
+				t.Fatal(err)
+			}
+			if now, _ := os.ReadFile(filepath.Join(r.dir, accountsName)); string(now) != string(theirs) {
+				t.Error("a reader wrote")
+			}
+			if err := run(r, s, stale.ID); err != nil {
+				t.Fatal(err)
+			}
+			data, _ := os.ReadFile(filepath.Join(r.dir, accountsName))
+			doc, err := decodeDocument(data)
+			if err != nil || doc.version != fileVersion || !doc.accounts[0].Refresh.Equal(ours.Refresh) || strings.Contains(string(data), stale.Refresh.Reveal()+`"`) {
+				t.Errorf("%v in\n%s", err, data)
+			}
+			kept := false
+			for _, name := range s.backups() {
+				data, _ := os.ReadFile(filepath.Join(r.dir, backupsName, name))
+				kept = kept || strings.HasSuffix(name, ".foreign.json") && string(data) == string(theirs)
+			}
+			if !kept {
+				t.Error("what the other tool wrote was not kept")
+			}
+			// Who mended it still tells the person; nobody else finds anything.
+			if notices := s.Notices(); len(notices) != 1 || !strings.Contains(notices[0], "another tool") {
+				t.Errorf("notices = %q", notices)
+			}
+			other := r.open(Options{})
+			if notices := other.Notices(); len(notices) != 0 {
+				t.Errorf("another process's notices = %q", notices)
+			}
+			if err := errors.Join(other.Settle(t.Context()), s.Settle(t.Context())); err != nil {
+				t.Error(err)
+			}
+			if again, _ := os.ReadFile(filepath.Join(r.dir, accountsName)); string(again) != string(data) {
+				t.Error("settled twice")
+			}
+		})
+	}
+}
+
+// What is only to be migrated waits for a change that a person or a refresh
+// makes.
+func TestSettleLeavesAPlainMigration(t *testing.T) {
+	r := newRig(t)
+	r.v3(`"version":3,`, map[string]any{"accountId": "W1", "refreshToken": "rt-1"})
+	before, _ := os.ReadFile(filepath.Join(r.dir, accountsName))
+	if err := r.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(filepath.Join(r.dir, accountsName)); string(after) != string(before) {
+		t.Errorf("written as\n%s", after)
+	}
+}
+
+// A disk that takes no write is asked once per content, not at every call.
+func TestMergedFileOnABrokenDisk(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Hour)
+	r.v3(`"version":3,`, map[string]any{"accountId": "W1", "refreshToken": a.Refresh.Reveal()})
+	disk := &countingDisk{}
+	s := r.open(Options{disk: disk})
+	for range 5 {
+		if token, err := s.Token(t.Context(), a.ID, TokenOptions{}); err != nil || !token.Access.Equal(a.Access) {
+			t.Errorf("Token = %+v, %v", token, err)
+		}
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := disk.tries.Load(); n != 1 {
+		t.Errorf("%d tries", n)
+	}
+	var unwritable *UnwritableError
+	if err := s.Settle(t.Context()); !errors.As(err, &unwritable) {
+		t.Errorf("Settle: %v", err)
 	}
 }
 

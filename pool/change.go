@@ -79,7 +79,7 @@ func (s *Store) changeLocked(kind backupKind, edit func(*edits) error) (*snapsho
 	}
 	activeChanged := !sameAccounts(before.active.accounts, after.active)
 	flaggedChanged := !sameAccounts(before.flagged.accounts, after.flagged)
-	if !activeChanged && !flaggedChanged {
+	if !activeChanged && !flaggedChanged && !before.overwritten {
 		return before, nil
 	}
 	if flaggedChanged && before.flaggedErr != nil {
@@ -92,6 +92,10 @@ func (s *Store) changeLocked(kind backupKind, edit func(*edits) error) (*snapsho
 		s.log.Warn("temporary files of a process that died were not removed", "error", err)
 	}
 	err := s.writeLists(before, &after, kind, activeChanged, flaggedChanged)
+	if err == nil && before.overwritten {
+		s.mended.Store(before)
+		s.log.Warn("the accounts were merged and written back", "notices", before.notices)
+	}
 	return s.reload(), err
 }
 

@@ -44,3 +44,17 @@ func (d *brokenDisk) append(path string, data []byte) error {
 	}
 	return d.osDisk.append(path, data)
 }
+
+// countingDisk refuses to replace the accounts file and counts the tries.
+type countingDisk struct {
+	osDisk
+	tries atomic.Int32
+}
+
+func (d *countingDisk) replace(path string, data []byte) error {
+	if !strings.HasSuffix(path, accountsName) {
+		return d.osDisk.replace(path, data)
+	}
+	d.tries.Add(1)
+	return syscall.ENOSPC
+}

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 )
@@ -128,9 +129,36 @@ func (s *Store) bringBack(p *snapshot) {
 	for i := range theirs {
 		s.takeOver(p, &theirs[i])
 	}
+	p.overwritten = true
 	p.notices = append(p.notices, fmt.Sprintf(
 		"another tool wrote its own older format over %s; accounts, labels and pins came back from the backup %s",
 		s.accountsPath, filepath.Base(path)))
+}
+
+// Settle writes back what came out of bringing accounts back, so that the other
+// tool's file, with tokens that were used up since, does not stay where ours
+// was. It writes nothing, and takes no lock, when there is nothing to bring
+// back. A Store does the same by itself at the first Token or change that finds
+// such a file.
+func (s *Store) Settle(ctx context.Context) error {
+	if !s.current().overwritten {
+		return nil
+	}
+	_, err := s.change(ctx, backupChange, func(*edits) error { return nil })
+	return err
+}
+
+// settleBehind is Settle for a call, which must not wait for it; Close does. It
+// is tried once for each content that another tool wrote.
+func (s *Store) settleBehind(p *snapshot) {
+	if last := s.settling.Swap(p); last != nil && last.stamps[0].same(p.stamps[0].info) {
+		return
+	}
+	s.flights.begin(func() {
+		if err := s.Settle(context.Background()); err != nil {
+			s.log.Warn("accounts that another tool overwrote are back in memory only", "error", err)
+		}
+	})
 }
 
 // takeOver merges one seat of the other tool's file. Of two different tokens

@@ -59,6 +59,9 @@ type snapshot struct {
 	foreign [2][]byte // what another tool's format held, kept as a backup before the next write
 	stale   bool      // the flagged file holds what it should not: rewrite it with the next change
 	notices []string  // for the person
+	// overwritten: another tool's format lies over ours, and accounts is what
+	// came out of merging the two.
+	overwritten bool
 
 	err        error // *UnreadableError of the accounts file
 	flaggedErr error // *UnreadableError of the flagged file: accounts can be read, flags not written

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,8 @@ type Store struct {
 
 	snap     atomic.Pointer[snapshot]
 	lastGood atomic.Pointer[snapshot] // the newest that could be read
+	settling atomic.Pointer[snapshot] // the one that settleBehind tried last
+	mended   atomic.Pointer[snapshot] // the overwritten one that this process wrote back last
 
 	flights  flights
 	inMemory sync.Map // public id → Token whose answer could not be written yet
@@ -171,14 +174,19 @@ func (s *Store) Revision() (int64, error) {
 	return p.active.revision + p.flagged.revision, p.err
 }
 
-// Notices tells what the person should know about the files as they are now:
-// what another tool overwrote, or that flagged accounts cannot be read.
+// Notices tells what the person should know about the files: what another tool
+// overwrote, as they are now or until this process mended it, and that flagged
+// accounts cannot be read.
 func (s *Store) Notices() []string {
 	p := s.current()
-	if p.flaggedErr == nil {
-		return p.notices
+	notices := p.notices
+	if mended := s.mended.Load(); mended != nil && len(notices) == 0 {
+		notices = mended.notices
 	}
-	return append(p.notices[:len(p.notices):len(p.notices)], p.flaggedErr.Error())
+	if p.flaggedErr == nil {
+		return notices
+	}
+	return append(slices.Clip(notices), p.flaggedErr.Error())
 }
 
 // Path is the accounts file, symlinks resolved.

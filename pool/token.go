@@ -109,6 +109,9 @@ func (s *Store) Token(ctx context.Context, id string, o TokenOptions) (Token, er
 	if p.err != nil {
 		return s.lastKnown(id, o, p.err)
 	}
+	if p.overwritten {
+		s.settleBehind(p)
+	}
 	a, ok := p.byID(id)
 	switch {
 	case !ok:
@@ -183,6 +186,16 @@ type flights struct {
 	flying  map[string]*flight
 	closed  bool
 	running sync.WaitGroup
+}
+
+// begin runs f beside the calls, as something that Close waits for; not once the
+// store is closed.
+func (f *flights) begin(run func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.running.Go(run)
+	}
 }
 
 type flight struct {
