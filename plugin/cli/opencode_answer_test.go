@@ -24,6 +24,21 @@ func TestOpenCodeAnswers(t *testing.T) {
 	o.mustBeObedient()
 }
 
+// TestOpenCodeNativeRuntime: OpenCode's own runtime for models hands over bytes
+// and a URL object, and adds tracing headers.
+func TestOpenCodeNativeRuntime(t *testing.T) {
+	o := newOpenCode(t, named("a", "b")...)
+	o.fault("weekly-limit", onSeat("a"))
+	args := append([]string{"run", "Say hello.", "--model", "openai/gpt-5.5", printLogs}, untitled...)
+	got := o.startWith([]string{"OPENCODE_EXPERIMENTAL_NATIVE_LLM=1"}, args...).wait()
+	got.mustSay(t, "Hello from b")
+	if !strings.Contains(got.log, "llm.runtime=native") {
+		t.Error("OpenCode did not use its own runtime")
+	}
+	o.mustTalk("a 429", "b 200")
+	o.mustBeObedient()
+}
+
 // TestOpenCodeAnswersBesideTitle holds both calls of a first turn open at once.
 func TestOpenCodeAnswersBesideTitle(t *testing.T) {
 	o := newOpenCode(t, named("a")...)
