@@ -77,6 +77,7 @@ func (s *Service) understand(c *call, p ResponseParams, data []byte, now time.Ti
 		return outcome{answer: response.Classify(p.Status, p.Headers, data, now)}
 	}
 	if c.head == nil {
+		c.status, c.answerHeaders = p.Status, p.Headers
 		c.head = &response.Head{}
 	}
 	switch skip := c.consumed - p.Offset; {
@@ -122,17 +123,10 @@ func (s *Service) nextFallback(c *call) string {
 	if c.body == nil || s.settings.Transform == request.ModeOff {
 		return ""
 	}
-	chain := s.settings.ModelFallback[c.askedModel]
-	for i, model := range chain {
-		if model == c.model {
-			chain = chain[i+1:]
-			break
-		}
+	if chain := s.settings.ModelFallback[c.askedModel]; c.fallbacks < len(chain) {
+		return chain[c.fallbacks]
 	}
-	if len(chain) == 0 || chain[0] == c.model {
-		return ""
-	}
-	return chain[0]
+	return ""
 }
 
 // learn records what the decision teaches. A block is on disk before the verdict
@@ -171,7 +165,7 @@ func (s *Service) renew(ctx context.Context, c *call, adoptOnly bool) outcome {
 		return outcome{what: renewed}
 	case errors.Is(err, pool.ErrNothingToAdopt):
 		return outcome{what: nothingToAdopt}
-	case errors.As(err, &refused) && refused.Revoked:
+	case revoked(err):
 		return outcome{what: renewalRevoked}
 	case errors.As(err, &refused), errors.Is(err, pool.ErrNoAccount):
 		return outcome{what: renewalRefused}
@@ -189,7 +183,7 @@ func (s *Service) renew(ctx context.Context, c *call, adoptOnly bool) outcome {
 // retry prepares the next attempt.
 func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
 	if d.model != "" {
-		c.model = d.model
+		c.useFallback(d.model)
 	}
 	account := d.account
 	if d.waiting {
@@ -207,7 +201,7 @@ func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
 	if fail := s.authorize(ctx, c, account); fail != nil {
 		return s.reply(c, fail)
 	}
-	prepared, fail := s.attempt(ctx, c)
+	prepared, fail := s.attempt(ctx, c, d.after)
 	if fail != nil {
 		return s.reply(c, fail)
 	}
@@ -221,6 +215,9 @@ func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
 
 // deliver lets the host have what came, less the headers that would harm it.
 func (s *Service) deliver(c *call, out outcome, headers []Header) *Verdict {
+	if out.answer.Status == 401 && s.hostName() == HostCodex {
+		return s.reply(c, s.refuse(CodeLoginRequired, time.Time{})) // Codex would burn a token on it (FACTS-hosts 2)
+	}
 	v := &Verdict{Verdict: VerdictDeliver}
 	if s.hostName() == HostOpenCode {
 		v.DropHeaders = response.DropHeaders(headers, s.now(), longestRetryAfter)

@@ -12,10 +12,10 @@ import (
 
 // hostTimeouts are what a host gives an attempt: its own limits, less what the
 // call has used of its life (FACTS-hosts 1, DESIGN 4).
-func hostTimeouts(c *call, now time.Time) *Timeouts {
+func hostTimeouts(c *call, sendAt time.Time) *Timeouts {
 	left := callLimit
-	if c.attempt > 0 {
-		left -= now.Sub(c.startedAt)
+	if used := sendAt.Sub(c.startedAt); used >= time.Second {
+		left -= used
 	}
 	return &Timeouts{HeadersMs: max(left, time.Second).Milliseconds(), IdleMs: (300 * time.Second).Milliseconds()}
 }
@@ -56,6 +56,9 @@ func (s *Service) query(accounts []pool.Account, session, model string, skip map
 	return q
 }
 
+// mostRefused bounds how many accounts may leave the pool in one call.
+const mostRefused = maxTries
+
 // authorize gives the call an account and a token that can be presented: id, or
 // the one the pool chooses when id is "". An account whose refresh is refused for
 // good has left the pool by then, and nothing was presented: the next is chosen.
@@ -63,13 +66,16 @@ func (s *Service) query(accounts []pool.Account, session, model string, skip map
 func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 	refused := map[string]bool{}
 	for {
+		if ctx.Err() != nil {
+			return s.cancelled(ctx.Err())
+		}
 		if id == "" {
 			choice, fail := s.take(c, refused)
 			if fail != nil {
 				return fail
 			}
 			if choice.NotServed && s.nextFallback(c) != "" {
-				c.model = s.nextFallback(c)
+				c.useFallback(s.nextFallback(c))
 				continue
 			}
 			if choice.Account == "" {
@@ -88,8 +94,11 @@ func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 		if !s.outForGood(err) {
 			return s.tokenFailure(ctx, err)
 		}
-		s.log.Warn("account left the pool", "account", id, "reason", err)
+		s.leftThePool(id, err)
 		refused[id] = true
+		if len(refused) == mostRefused || c.attempt > 0 && revoked(err) {
+			return s.refuse(CodeLoginRequired, time.Time{}) // presenting account after account gets them all invalidated
+		}
 		id = ""
 	}
 }
@@ -101,6 +110,22 @@ func (s *Service) bind(c *call, id string, token pool.Token) {
 		c.firstAccount = id
 	}
 	s.book.Bind(c.session, id, s.now())
+}
+
+// leftThePool tells of an account whose refresh was refused for good.
+func (s *Service) leftThePool(id string, err error) {
+	s.log.Warn("account left the pool", "account", id, "reason", err)
+	var refused *pool.RefusedError
+	if errors.As(err, &refused) && refused.Code != "" { // just now, not flagged earlier
+		s.troubles.add(s.now(), id, refused.Reason)
+		s.toast("error", fmt.Sprintf("%s left the pool: %s. Type: codex-rota add", s.label(id), refused.Reason))
+	}
+}
+
+// revoked reports whether a refusal says that tokens were invalidated.
+func revoked(err error) bool {
+	var refused *pool.RefusedError
+	return errors.As(err, &refused) && refused.Revoked
 }
 
 // outForGood reports whether the account has left the pool: refused for good, or
@@ -127,12 +152,12 @@ func (s *Service) tokenFailure(ctx context.Context, err error) *Error {
 // waitForPool is what happens to a call when no account is ready: a look whether
 // a limit was lifted early, one bounded wait, or the reason told.
 func (s *Service) waitForPool(ctx context.Context, c *call, choice pool.Choice) *Error {
-	if s.probeDue(ctx) {
+	if s.probes.run(ctx, s) {
 		return nil
 	}
 	now := s.now()
 	wait := choice.Soonest.Sub(now)
-	if choice.Soonest.IsZero() || c.waitedPool || wait > s.settings.maxWait() {
+	if choice.Soonest.IsZero() || c.waitedPool || wait > s.settings.maxWait() || !c.roomFor(choice.Soonest) {
 		return s.noAccount(choice, now)
 	}
 	c.waitedPool = true
@@ -186,9 +211,9 @@ func (s *Service) cancelled(cause error) *Error {
 	return e
 }
 
-// attempt builds what is sent: the original body transformed anew, the account's
+// attempt builds what the host sends after a pause: the original body transformed anew, the account's
 // headers. The call's account and token are set.
-func (s *Service) attempt(ctx context.Context, c *call) (*Prepared, *Error) {
+func (s *Service) attempt(ctx context.Context, c *call, after time.Duration) (*Prepared, *Error) {
 	shaped, fail := s.transform(ctx, c)
 	if fail != nil {
 		return nil, fail
@@ -198,10 +223,10 @@ func (s *Service) attempt(ctx context.Context, c *call) (*Prepared, *Error) {
 	}, shaped.Headers, s.turnStateIsForeign(c))
 	prepared := &Prepared{
 		Call: c.id, Account: &AccountRef{ID: c.account, Label: s.label(c.account)}, URL: c.url, Headers: headers,
-		Edits: shaped.Edits, Collapse: shaped.Collapse, Timeouts: hostTimeouts(c, s.now()),
+		Edits: shaped.Edits, Collapse: shaped.Collapse, Timeouts: hostTimeouts(c, s.now().Add(after)),
 	}
 	prepared.Body = c.edited(shaped.Edits)
-	c.sentAt = s.now()
+	c.sentAt = s.now().Add(after)
 	c.head, c.consumed = nil, 0
 	c.attempt++
 	s.logRequest(c, prepared)

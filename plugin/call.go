@@ -2,7 +2,7 @@ package plugin
 
 import (
 	"maps"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +34,9 @@ type call struct {
 
 	askedModel string // by the host
 	model      string // that is sent: askedModel, or a fallback for it
+	fallbacks  int    // how many of the person's chain were used
 
+	since time.Time // when it began; never changed, so that the table may read it
 	progress
 	attempt      int
 	firstAccount string
@@ -112,7 +114,7 @@ func (t *callTable) put(c *call, now time.Time) {
 	if now.Sub(t.swept) > time.Minute {
 		t.swept = now
 		for id, old := range t.byID {
-			if now.Sub(old.startedAt) > callMemory {
+			if now.Sub(old.since) > callMemory {
 				delete(t.byID, id)
 			}
 		}
@@ -127,6 +129,12 @@ func (t *callTable) take(id CallID) *call {
 	c := t.byID[id]
 	delete(t.byID, id)
 	return c
+}
+
+// useFallback goes one step down the person's chain.
+func (c *call) useFallback(model string) {
+	c.model = model
+	c.fallbacks++
 }
 
 // fallback is the model sent in place of the one the host asked for, "" for none.
@@ -156,12 +164,12 @@ func (c *call) forgetBody() {
 	c.body, c.raw, c.head = nil, nil, nil
 }
 
-// sessionFacts is what one session keeps besides its account: the instructions
-// it began with (a change is a cache miss) and the encrypted items that were
-// dropped from it.
+// sessionFacts is what one session keeps in this process: the instructions it
+// began with (a change is a cache miss) and whose turn state it carries. Its
+// account, and the encrypted items it lost, are the pool's to remember.
 type sessionFacts struct {
 	instructions map[string]string // by model
-	dropped      map[string]bool   // content hashes
+	lost         map[string]bool   // hashes of encrypted items that were dropped
 	turnAccount  string            // whose turn state the session carries
 	usedAt       time.Time
 }
@@ -172,9 +180,24 @@ type sessionTable struct {
 	swept time.Time
 }
 
-// with runs f on the session's facts under the lock, making them first. A call
+// sessionsKept bounds the memory; beyond it the sessions used longest ago go.
+const sessionsKept = 4096
+
+// read runs f on the session's facts under the lock; on empty ones when there are
+// none, and makes none.
+func (t *sessionTable) read(id string, f func(*sessionFacts)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.byID[id]
+	if s == nil {
+		s = &sessionFacts{}
+	}
+	f(s)
+}
+
+// change runs f on the session's facts under the lock, making them first. A call
 // without a session gets facts of its own that nobody keeps.
-func (t *sessionTable) with(id string, now time.Time, f func(*sessionFacts)) {
+func (t *sessionTable) change(id string, now time.Time, f func(*sessionFacts)) {
 	if id == "" {
 		f(&sessionFacts{})
 		return
@@ -184,13 +207,8 @@ func (t *sessionTable) with(id string, now time.Time, f func(*sessionFacts)) {
 	if t.byID == nil {
 		t.byID = map[string]*sessionFacts{}
 	}
-	if now.Sub(t.swept) > time.Hour {
-		t.swept = now
-		for old, s := range t.byID {
-			if now.Sub(s.usedAt) > sessionMemory {
-				delete(t.byID, old)
-			}
-		}
+	if now.Sub(t.swept) > time.Hour || len(t.byID) > sessionsKept {
+		t.sweep(now)
 	}
 	s := t.byID[id]
 	if s == nil {
@@ -201,10 +219,22 @@ func (t *sessionTable) with(id string, now time.Time, f func(*sessionFacts)) {
 	f(s)
 }
 
+func (t *sessionTable) sweep(now time.Time) {
+	t.swept = now
+	maps.DeleteFunc(t.byID, func(_ string, s *sessionFacts) bool { return now.Sub(s.usedAt) > sessionMemory })
+	if len(t.byID) <= sessionsKept {
+		return
+	}
+	ids := slices.SortedFunc(maps.Keys(t.byID), func(a, b string) int { return t.byID[a].usedAt.Compare(t.byID[b].usedAt) })
+	for _, id := range ids[:len(ids)-sessionsKept/2] { // half, so that it is not done again at once
+		delete(t.byID, id)
+	}
+}
+
 // keepInstructions gives the text the session began with for this model, and
 // begins with text when it has none.
 func (t *sessionTable) keepInstructions(id, model, text string, now time.Time) string {
-	t.with(id, now, func(s *sessionFacts) {
+	t.change(id, now, func(s *sessionFacts) {
 		if known, ok := s.instructions[model]; ok {
 			text = known
 			return
@@ -217,51 +247,31 @@ func (t *sessionTable) keepInstructions(id, model, text string, now time.Time) s
 	return text
 }
 
-func (t *sessionTable) instructions(id, model string, now time.Time) (text string, ok bool) {
-	t.with(id, now, func(s *sessionFacts) { text, ok = s.instructions[model] })
+func (t *sessionTable) instructions(id, model string) (text string, ok bool) {
+	t.read(id, func(s *sessionFacts) { text, ok = s.instructions[model] })
 	return text, ok
 }
 
 // dropped is nil when the session never lost an item.
-func (t *sessionTable) dropped(id string, now time.Time) func(hash string) bool {
-	var was map[string]bool
-	t.with(id, now, func(s *sessionFacts) {
-		if len(s.dropped) == 0 {
-			return
-		}
-		was = make(map[string]bool, len(s.dropped))
-		for hash := range s.dropped {
-			was[hash] = true
-		}
-	})
-	if was == nil {
+func (t *sessionTable) dropped(id string) func(hash string) bool {
+	var lost map[string]bool
+	t.read(id, func(s *sessionFacts) { lost = maps.Clone(s.lost) })
+	if lost == nil {
 		return nil
 	}
-	return func(hash string) bool { return was[hash] }
+	return func(hash string) bool { return lost[hash] }
 }
 
-func (t *sessionTable) addDropped(id string, hashes []string, now time.Time) {
+func (t *sessionTable) drop(id string, hashes []string, now time.Time) {
 	if len(hashes) == 0 {
 		return
 	}
-	t.with(id, now, func(s *sessionFacts) {
-		if s.dropped == nil {
-			s.dropped = map[string]bool{}
+	t.change(id, now, func(s *sessionFacts) {
+		if s.lost == nil {
+			s.lost = map[string]bool{}
 		}
 		for _, hash := range hashes {
-			s.dropped[hash] = true
+			s.lost[hash] = true
 		}
 	})
 }
-
-// header finds a header by name, without case.
-func header(headers []Header, name string) (string, bool) {
-	for _, h := range headers {
-		if strings.EqualFold(h[0], name) {
-			return h[1], true
-		}
-	}
-	return "", false
-}
-
-const turnStateHeader = "x-codex-turn-state"

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"time"
 
 	"codex-rota/plugin/response"
@@ -84,7 +85,6 @@ type decision struct {
 	account string // actRetry: with this one; "" is whichever is ready after the wait
 	after   time.Duration
 	model   string // not "": retry with this model
-	drop    bool   // retry without encrypted reasoning
 	code    Code
 	retryAt time.Time
 	events  []pool.Event
@@ -128,6 +128,10 @@ func (call progress) afterAnswer(a response.Outcome, f facts, now time.Time) (de
 		learned.act = actAdopt
 		return learned, call
 	case response.ClassAuth:
+		if call.tries >= maxTries || !call.roomFor(now) { // a renewal would be for nobody
+			learned.act, learned.code = actFail, CodeLoginRequired
+			return learned, call
+		}
 		if call.renewed[f.account] {
 			return call.other(f, now, needsLogin(f, "a renewed token was refused", now))
 		}
@@ -160,8 +164,7 @@ func (call progress) afterAnswer(a response.Outcome, f facts, now time.Time) (de
 		if call.dropped || !f.editable {
 			return learned, call
 		}
-		call.dropped = true
-		learned.drop = true
+		call.dropped = true // the next attempt goes without encrypted reasoning
 		return call.again(f, now, learned)
 	case response.ClassOutput:
 		learned.events = append(learned.events, pool.Event{Account: f.account, At: call.sentAt, Success: true})
@@ -178,15 +181,16 @@ func (call progress) afterTransport(f facts, now time.Time) (decision, progress)
 	}
 	call.transport++
 	d, call := call.again(f, now, decision{after: backoff(call.transport, f.jitter)})
-	if d.act != actRetry {
+	if d.act == actDeliver { // the caps: and nothing came that could be delivered
 		return unreachable, call
 	}
 	return d, call
 }
 
-// afterOverload: it is global, so no other account is tried.
+// afterOverload: it is global, so no other account is tried. A hint of a long wait
+// is the host's to act on.
 func (call progress) afterOverload(a response.Outcome, f facts, now time.Time, d decision) (decision, progress) {
-	if f.repeats || call.overload >= maxOverload {
+	if f.repeats || call.overload >= maxOverload || a.Until.After(now.Add(shortWait)) {
 		return d, call
 	}
 	call.overload++
@@ -203,8 +207,12 @@ func (call progress) afterLimit(a response.Outcome, f facts, now time.Time, d de
 	block := &pool.Block{Kind: kind, Window: a.Limit, Until: a.Until, Reason: "usage limit reached"}
 	if kind == pool.BlockRateLimit {
 		block.Window, block.Reason = "", "rate limit"
-	} else if a.Limit != "" && a.Limit != pool.WindowPrimary && a.Limit != pool.WindowSecondary {
+	} else if a.Limit != "" && !response.AccountWide(a.Limit) {
 		block.Model = f.model // a named limit concerns the model whose answer named it
+		if block.Model == "" {
+			block.Kind, block.Window = pool.BlockRateLimit, "" // no model to block, so the account, by time alone
+			block.Until = minTime(a.Until, now.Add(time.Minute))
+		}
 	}
 	d.events = append(d.events, pool.Event{Account: f.account, At: call.sentAt, Block: block})
 	if kind == pool.BlockRateLimit {
@@ -236,7 +244,10 @@ func (call progress) afterLimit(a response.Outcome, f facts, now time.Time, d de
 func (call progress) afterEntitlement(a response.Outcome, f facts, now time.Time, d decision) (decision, progress) {
 	block := &pool.Block{Kind: pool.BlockEntitlement, Until: now.Add(entitlementBlock), Reason: "not in this account's plan"}
 	if a.Class == response.ClassModel || a.Model != "" {
-		block.Model, block.Reason = f.model, "the model is not available to this account"
+		block.Model, block.Reason = cmp.Or(f.model, a.Model), "the model is not available to this account"
+		if block.Model == "" {
+			return d, call // a model that nobody named: remembering it would cost the account every model
+		}
 	}
 	d.events = append(d.events, pool.Event{Account: f.account, At: call.sentAt, Block: block})
 	if f.next.Account != "" {
@@ -249,8 +260,13 @@ func (call progress) afterEntitlement(a response.Outcome, f facts, now time.Time
 	return d, call // deliver the upstream's own error
 }
 
-// again retries the same account.
+// again retries the same account, unless another call has learned meanwhile that
+// it is blocked: a blocked account gets zero requests.
 func (call progress) again(f facts, now time.Time, d decision) (decision, progress) {
+	if f.until.After(now.Add(d.after)) {
+		d.after = 0
+		return call.other(f, now, d)
+	}
 	d.account = f.account
 	return call.send(d, now)
 }
@@ -328,6 +344,13 @@ func windowsEvent(a response.Outcome, f facts, sentAt time.Time) []pool.Event {
 func backoff(retry int, jitter float64) time.Duration {
 	base := firstBackoff << (retry - 1)
 	return base/2 + time.Duration(float64(base)*jitter)
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func latest(a, b time.Time) time.Time {

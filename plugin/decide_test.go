@@ -78,7 +78,7 @@ func TestDecide(t *testing.T) {
 		}},
 		{"not in the plan, no model named: the account", start, answer(response.ClassEntitlement, 0), other, blocksModel(actRetry, "b", "")},
 		{"encrypted content: drop, same account", start, answer(response.ClassEncryptedContent, 0), other, func(t *testing.T, d decision, p progress) {
-			if d.act != actRetry || d.account != "a" || !d.drop || !p.dropped || len(d.events) != 0 {
+			if d.act != actRetry || d.account != "a" || !p.dropped || len(d.events) != 0 {
 				t.Errorf("got %+v", d)
 			}
 		}},
@@ -92,6 +92,16 @@ func TestDecide(t *testing.T) {
 		}},
 		{"anything else: delivered unchanged", start, answer(response.ClassOther, 0), other, wants(actDeliver, "", 0)},
 		{"cap: six tries, then what came is delivered", with(func(p *progress) { p.tries = 6 }), answer(response.ClassRateLimit, time.Minute), other, blocks(actDeliver, "", pool.BlockRateLimit, time.Minute)},
+		{"cap: six tries, and no token is renewed for nobody", with(func(p *progress) { p.tries = 6 }), answer(response.ClassAuth, 0), other, fails(CodeLoginRequired)},
+		{"blocked meanwhile: a transport error goes on with another", start, outcome{what: transportFailed}, facing(other, func(f *facts) { f.until = decideNow.Add(time.Hour) }), wants(actRetry, "b", 0)},
+		{"blocked meanwhile, nothing left", start, outcome{what: transportFailed}, facing(alone, func(f *facts) { f.until = decideNow.Add(time.Hour); f.next.Soonest = decideNow.Add(time.Hour) }), failsAt(CodeAllLimited, time.Hour)},
+		{"blocked meanwhile: no renewed token is presented", with(func(p *progress) { p.renewed = map[string]bool{"a": true} }), outcome{what: renewed}, facing(other, func(f *facts) { f.until = decideNow.Add(time.Hour) }), wants(actRetry, "b", 0)},
+		{"a named limit blocks the account for that model", start, named("gpt_5_codex"), other, blocksWindow("gpt_5_codex", "m", pool.BlockQuota)},
+		{"a named limit of a call whose model is not known", start, named("gpt_5_codex"), facing(other, func(f *facts) { f.model = "" }), blocksWindow("", "", pool.BlockRateLimit)},
+		{"an account-wide limit blocks every model", start, named("secondary"), other, blocksWindow("secondary", "", pool.BlockQuota)},
+		{"a rate limit behind which a window is spent", start, outcome{answer: response.Outcome{Class: response.ClassRateLimit, Status: 429, Until: decideNow.Add(time.Hour), Limit: "primary"}}, other, blocksWindow("primary", "", pool.BlockQuota)},
+		{"a model refusal of a call whose model is not known", start, answer(response.ClassModel, 0), facing(other, func(f *facts) { f.model = "" }), wants(actDeliver, "", 0)},
+		{"overload with a long hint is the host's to act on", start, answer(response.ClassOverload, 10*time.Second), facing(other, func(f *facts) { f.repeats = false }), wants(actDeliver, "", 0)},
 		{"cap: six tries, a 401 is never delivered", with(func(p *progress) { p.tries = 6; p.renewed = map[string]bool{"a": true} }), outcome{what: renewed}, other, fails(CodeLoginRequired)},
 		{"cap: 280 s, no more tries", with(func(p *progress) { p.startedAt = decideNow.Add(-281 * time.Second) }), answer(response.ClassModel, 0), other, blocksModel(actDeliver, "", "m")},
 	} {
@@ -178,6 +188,23 @@ func blocksModel(act action, account, model string) func(*testing.T, decision, p
 			t.Errorf("got act %v account %q", d.act, d.account)
 		}
 		if b := blockOf(d); b == nil || b.Kind != pool.BlockEntitlement || b.Model != model || b.Until.Sub(decideNow) != 24*time.Hour {
+			t.Errorf("got block %+v", b)
+		}
+	}
+}
+
+// named is a quota answer whose reset belongs to this window.
+func named(window string) outcome {
+	return outcome{answer: response.Outcome{Class: response.ClassQuota, Status: 429, Until: decideNow.Add(time.Hour), Limit: window, ActiveLimit: window}}
+}
+
+func blocksWindow(window, model string, kind pool.BlockKind) func(*testing.T, decision, progress) {
+	return func(t *testing.T, d decision, p progress) {
+		t.Helper()
+		if d.act != actRetry || d.account != "b" {
+			t.Errorf("got act %v account %q", d.act, d.account)
+		}
+		if b := blockOf(d); b == nil || b.Window != window || b.Model != model || b.Kind != kind {
 			t.Errorf("got block %+v", b)
 		}
 	}

@@ -21,11 +21,14 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 	if s.logs(c) {
 		s.requests.Done(logging.Done{Call: c.id.String(), End: p.End, Duration: milliseconds(p.DurationMs), Tail: tail})
 	}
-	if p.End == "aborted" || !c.delivered {
-		c.forgetBody()
-		return
-	}
+	undecided := c.head // a stream that ended before it said anything
 	c.forgetBody()
+	if p.End == "aborted" || c.status < 200 || c.status > 299 {
+		return // an error's answer was learned from when it came
+	}
+	if undecided != nil {
+		s.learn(ctx, c, decision{events: windowsEvent(undecided.Outcome(s.now(), c.status, c.answerHeaders), facts{account: c.account}, c.sentAt)})
+	}
 	read := response.ParseTail(tail, c.status, c.answerHeaders, s.now())
 	late := windowsEvent(response.Outcome{Windows: read.Windows, Plan: read.Plan}, facts{account: c.account}, c.sentAt)
 	if err := s.book.Learn(ctx, late...); err != nil {
@@ -35,7 +38,7 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 		s.learnLate(ctx, c, *read.Failure)
 	}
 	// An account that was removed during its call leaves no trace.
-	if c.status >= 200 && c.status <= 299 && s.store.Holds(c.account) {
+	if s.store.Holds(c.account) {
 		s.ledger.add(s.log, ledgerEntry(c, p, read, s.now()))
 	}
 }
@@ -61,32 +64,4 @@ func ledgerEntry(c *call, p DoneParams, read response.Tail, now time.Time) Ledge
 		e.InputTokens, e.CachedTokens, e.OutputTokens = read.Usage.InputTokens, read.Usage.CachedTokens, read.Usage.OutputTokens
 	}
 	return e
-}
-
-// rememberTurn notes which account a turn state belongs to: the host echoes it
-// for the rest of the turn, and another account does not know it.
-func (s *Service) rememberTurn(c *call, headers []Header) {
-	if _, ok := header(headers, turnStateHeader); ok {
-		s.sessions.with(c.session, s.now(), func(f *sessionFacts) { f.turnAccount = c.account })
-	}
-}
-
-// turnStateIsForeign reports whether the turn state among the host's headers came
-// from another account than the one the call goes to now.
-func (s *Service) turnStateIsForeign(c *call) bool {
-	if _, ok := header(c.headers, turnStateHeader); !ok {
-		return false
-	}
-	foreign := false
-	s.sessions.with(c.session, s.now(), func(f *sessionFacts) {
-		foreign = f.turnAccount != "" && f.turnAccount != c.account
-	})
-	return foreign || c.firstAccount != "" && c.firstAccount != c.account
-}
-
-// Collapse makes one JSON answer of a whole stream, for a caller that did not ask
-// to stream (response/collapse).
-func (s *Service) Collapse(_ context.Context, _ CollapseParams, stream []byte) (*CollapseResult, error) {
-	c := response.Collapse(stream, s.now())
-	return &CollapseResult{Response: HostResponse{Status: c.Status, Headers: c.Headers, Body: string(c.Body)}}, nil
 }

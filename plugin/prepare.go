@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"codex-rota/plugin/request"
 )
@@ -19,7 +21,7 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	}
 	now := s.now()
 	c := &call{id: p.Call, url: url, chat: request.IsChat(p.URL), method: p.Method, headers: p.Headers, raw: body, textBody: p.Body != nil,
-		progress: progress{startedAt: now, tries: 1}}
+		since: now, progress: progress{startedAt: now, tries: 1}}
 	if c.id == "" {
 		c.id = s.newCallID()
 	}
@@ -28,14 +30,17 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.noticeChanges()
-	s.probeSoon()
 	if fail := s.authorize(ctx, c, ""); fail != nil {
 		return nil, fail
 	}
-	prepared, fail := s.attempt(ctx, c)
+	prepared, fail := s.attempt(ctx, c, 0)
 	if fail != nil {
 		return nil, fail
 	}
+	if ctx.Err() != nil {
+		return nil, s.cancelled(ctx.Err()) // nobody is left to say done
+	}
+	s.probeSoon()
 	s.calls.put(c, now)
 	return prepared, nil
 }
@@ -62,11 +67,19 @@ func (s *Service) readBody(ctx context.Context, c *call) {
 	c.askedModel = c.model
 }
 
+// longestSession bounds what a host can have written to disk for a session.
+const longestSession = 128
+
 // sessionOf names the session by DESIGN 3's order.
 func (c *call) sessionOf(explicit string, headers []Header) string {
 	key := ""
 	if c.body != nil {
 		key = c.body.PromptCacheKey()
 	}
-	return request.SessionOf(explicit, headers, key)
+	session := request.SessionOf(explicit, headers, key)
+	if len(session) > longestSession {
+		sum := sha256.Sum256([]byte(session))
+		session = hex.EncodeToString(sum[:])
+	}
+	return session
 }

@@ -124,51 +124,6 @@ func (s *Service) readUsage(ctx context.Context, id string, token pool.Token) er
 	return s.book.Learn(ctx, events...)
 }
 
-// probeSoon looks, behind a call, whether the limit of an account that has been
-// blocked for a while was lifted early (DESIGN 5). Nothing waits for it.
-func (s *Service) probeSoon() {
-	accounts, err := s.store.Accounts()
-	if err != nil || len(s.book.DueProbes(accounts, s.now())) == 0 {
-		return
-	}
-	s.goDo(usageTimeout, func(ctx context.Context) { s.probeDue(ctx) })
-}
-
-// probeDue asks for the accounts whose probe is due now, and reports whether it
-// learned anything.
-func (s *Service) probeDue(ctx context.Context) bool {
-	accounts, err := s.store.Accounts()
-	if err != nil {
-		return false
-	}
-	due := s.book.DueProbes(accounts, s.now())
-	if len(due) == 0 {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
-	defer cancel()
-	failures := inParallel(len(due), func(i int) error {
-		if !s.book.ClaimProbe(ctx, due[i], s.now()) {
-			return errNotOurs
-		}
-		token, err := s.store.Token(ctx, due[i], pool.TokenOptions{})
-		if err != nil {
-			return err
-		}
-		return s.readUsage(ctx, due[i], token)
-	})
-	learned := false
-	for i, err := range failures {
-		learned = learned || err == nil
-		if err != nil && !errors.Is(err, errNotOurs) {
-			s.log.Debug("a blocked account could not be probed", "account", due[i], "reason", err)
-		}
-	}
-	return learned
-}
-
-var errNotOurs = errors.New("another process probes this account")
-
 // inParallel runs f for 0…n-1, at most eight at once, and gives each one's error.
 func inParallel(n int, f func(i int) error) []error {
 	errs := make([]error, n)

@@ -72,6 +72,7 @@ type Service struct {
 	sessions sessionTable
 	logins   loginTable
 	refused  refusedTokens
+	probes   probes
 	models   atomic.Pointer[knownModels]
 	troubles troubleLog
 	callSeq  atomic.Uint64

@@ -27,7 +27,7 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 		Untouched:     s.hostName() == HostCodex, // Codex sends what its backend takes
 		Model:         c.fallback(),
 		DropReasoning: c.dropped,
-		Dropped:       s.sessions.dropped(c.session, s.now()),
+		Dropped:       s.sessions.dropped(c.session),
 	}
 	wanted := o.Mode == request.ModeCodex || o.Mode == request.ModeNative && c.body.NeedsInstructions()
 	if wanted && !o.Untouched {
@@ -40,7 +40,7 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 	o.Catalogue = s.catalogue() // after the wait for instructions, which brings it too
 	result := c.body.Transform(o)
 	if c.dropped {
-		s.sessions.addDropped(c.session, result.Dropped, s.now())
+		s.sessions.drop(c.session, result.Dropped, s.now())
 	}
 	return result, nil
 }
@@ -48,7 +48,7 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 // sessionInstructions is the text for the call's model: the one its session
 // began with, because a change in mid-session is a cache miss.
 func (s *Service) sessionInstructions(ctx context.Context, c *call) (string, *Error) {
-	if text, ok := s.sessions.instructions(c.session, c.model, s.now()); ok {
+	if text, ok := s.sessions.instructions(c.session, c.model); ok {
 		return text, nil
 	}
 	wait, cancel := context.WithTimeout(ctx, instructionsWait)
