@@ -31,8 +31,9 @@ const (
 
 // lockFile takes the exclusive flock of path, waiting at most wait, and
 // returns what releases it. The file (0600) and its folder (0700) are made
-// when they are not there; the file is never unlinked. Two holders exclude
-// each other inside one process too. The error is ctx's, a *LockTimeoutError,
+// when they are not there; the file is never unlinked, and says which process
+// took the lock last and when. Two holders exclude each other inside one
+// process too. The error is ctx's, a *LockTimeoutError,
 // or the file system's.
 func lockFile(ctx context.Context, path string, wait time.Duration) (unlock func(), err error) {
 	deadline := time.NewTimer(wait)
@@ -74,6 +75,8 @@ func tryLock(path string) (*flock.Flock, error) {
 	}
 	named, err := stillNamed(lock, path)
 	if named {
+		// A full disk may cost the name of the holder, not the lock.
+		_ = signHolder(path)
 		return lock, nil
 	}
 	return nil, errors.Join(err, lock.Unlock())

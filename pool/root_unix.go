@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
 func checkOwner(path string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if ok && int(stat.Uid) != os.Geteuid() {
-		return &UnsafeError{path, fmt.Sprintf("belongs to another user (uid %d, and this is %d)", stat.Uid, os.Geteuid())}
+		return &UnsafeError{path, fmt.Sprintf("belongs to another user (uid %d, and this is %d)", stat.Uid, os.Geteuid()),
+			fmt.Sprintf("sudo chown %d %s", os.Geteuid(), shellWord(path))}
 	}
 	return nil
 }
@@ -24,10 +26,14 @@ func (c *checker) tighten(path string, info fs.FileInfo, want fs.FileMode) error
 	if mode&^want == 0 {
 		return nil
 	}
+	if c.look {
+		c.isLoose("%s has mode %04o, which lets others in", path, mode)
+		return nil
+	}
 	if err := os.Chmod(path, mode&want); err != nil {
 		return err
 	}
-	c.warn("%s had mode %04o, which let others in; it is %04o now", path, mode, mode&want)
+	c.mended("%s had mode %04o, which let others in; it is %04o now", path, mode, mode&want)
 	return nil
 }
 
@@ -44,19 +50,12 @@ func (c *checker) parent(dir string) error {
 	mode := info.Mode()
 	switch {
 	case mode&0o002 != 0 && mode&fs.ModeSticky == 0:
-		return &UnsafeError{dir, fmt.Sprintf("is writable by everybody (mode %04o); run `chmod o-w` on it", mode.Perm())}
+		return &UnsafeError{dir, fmt.Sprintf("is writable by everybody (mode %04o); run `chmod o-w` on it", mode.Perm()), "chmod o-w " + shellWord(dir)}
 	case mode&0o020 != 0 && mode&fs.ModeSticky == 0:
-		c.warnOnce("%s is writable by its group (mode %04o): its members can replace what is in it", dir, mode.Perm())
-	}
-	return nil
-}
-
-func (c *checker) warnOnce(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	for _, w := range c.warnings {
-		if w == text {
-			return
+		w := RootFinding{fmt.Sprintf("%s is writable by its group (mode %04o): its members can replace what is in it", dir, mode.Perm()), "chmod g-w " + shellWord(dir)}
+		if !slices.Contains(c.warnings, w) {
+			c.warnings = append(c.warnings, w)
 		}
 	}
-	c.warnings = append(c.warnings, text)
+	return nil
 }

@@ -26,7 +26,7 @@ func checkOwner(path string, _ fs.FileInfo) error {
 		return err
 	}
 	if !owner.Equals(user) && !owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) {
-		return &UnsafeError{path, "belongs to another user (" + owner.String() + ")"}
+		return &UnsafeError{path, "belongs to another user (" + owner.String() + ")", "takeown /f " + path}
 	}
 	return nil
 }
@@ -61,6 +61,10 @@ func (c *checker) tighten(path string, info fs.FileInfo, _ fs.FileMode) error {
 	if onlyUser(have, user) {
 		return nil
 	}
+	if c.look {
+		c.isLoose("%s lets others in", path)
+		return nil
+	}
 	dacl, _, err := want.DACL()
 	if err != nil {
 		return &fs.PathError{Op: "make ACL", Path: path, Err: err}
@@ -70,7 +74,7 @@ func (c *checker) tighten(path string, info fs.FileInfo, _ fs.FileMode) error {
 	if err != nil {
 		return &fs.PathError{Op: "set ACL", Path: path, Err: err}
 	}
-	c.warn("%s let others in; only you have access now", path)
+	c.mended("%s let others in; only you have access now", path)
 	return nil
 }
 

@@ -24,12 +24,15 @@ type UnreadableError struct {
 }
 
 func (e *UnreadableError) Error() string {
-	text := fmt.Sprintf("%s cannot be read: %v", e.Path, e.Err)
+	text := fmt.Sprintf("%s cannot be read and was left as it is: %v", e.Path, e.Err)
 	if e.Newer {
 		text += "; update codex-rota"
 	}
 	if e.Backup != "" {
 		text += "; the newest good backup is " + e.Backup
+	}
+	if e.Backup != "" && !e.Newer {
+		text += "; to restore it, type: codex-rota doctor --fix"
 	}
 	return text
 }

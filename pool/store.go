@@ -192,6 +192,9 @@ func (s *Store) Notices() []string {
 // Path is the accounts file, symlinks resolved.
 func (s *Store) Path() string { return s.accountsPath }
 
+// FlaggedPath is the file of accounts out of service, beside Path.
+func (s *Store) FlaggedPath() string { return s.flaggedPath }
+
 // LockDir is the folder of the lock files, beside the resolved accounts file.
 func (s *Store) LockDir() string { return s.lockDir }
 

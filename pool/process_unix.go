@@ -1,0 +1,15 @@
+//go:build !windows
+
+package pool
+
+import (
+	"errors"
+	"syscall"
+)
+
+// processLives reports whether there is a process of this number, another
+// user's too.
+func processLives(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
