@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,25 +77,8 @@ func (c *configFile) parse(shim string) error {
 	return nil
 }
 
-// names reports whether an element of `plugin` is this file: as a path, absolute
-// or from the config's folder, or a file URL; alone or with options behind it.
-func names(v hujson.Value, shim, dir string) bool {
-	if pair, ok := v.Value.(*hujson.Array); ok && len(pair.Elements) > 0 {
-		v = pair.Elements[0]
-	}
-	literal, ok := v.Value.(hujson.Literal)
-	if !ok || literal.Kind() != '"' {
-		return false
-	}
-	path := literal.String()
-	if u, err := url.Parse(path); err == nil && u.Scheme == "file" {
-		path = filepath.FromSlash(u.Path)
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	return filepath.Clean(path) == filepath.Clean(shim)
-}
+// names reports whether an element of `plugin` is this file.
+func names(v hujson.Value, shim, dir string) bool { return pluginPath(v, dir) == filepath.Clean(shim) }
 
 // add gives the config with the shim's path in `plugin`.
 func (c *configFile) add(shim string) ([]byte, error) {

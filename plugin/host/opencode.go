@@ -11,8 +11,9 @@ import (
 )
 
 // OpenCodeOptions says whose OpenCode and which codex-rota. Env reads the
-// environment that OpenCode runs in: XDG_CONFIG_HOME and XDG_DATA_HOME. Binary is
-// the absolute path that the shim will start.
+// environment that OpenCode runs in: XDG_CONFIG_HOME and XDG_DATA_HOME, and for
+// looking around OPENCODE_CONFIG_DIR and PWD, the project. Binary is the absolute
+// path that the shim will start.
 type OpenCodeOptions struct {
 	Home    string
 	Env     func(string) string
@@ -25,6 +26,7 @@ type OpenCode struct {
 	binary, version string
 	configDir       string // OpenCode's own, not codex-rota's
 	authPath        string
+	searched        []string // folders that OpenCode reads configs and plugins from
 }
 
 // NewOpenCode works out OpenCode's folders as OpenCode does, on every system
@@ -37,22 +39,32 @@ func NewOpenCode(o OpenCodeOptions) *OpenCode {
 		}
 		return filepath.Join(append(append([]string{o.Home}, otherwise...), "opencode")...)
 	}
-	return &OpenCode{
+	made := &OpenCode{
 		binary:    o.Binary,
 		version:   o.Version,
 		configDir: base("XDG_CONFIG_HOME", ".config"),
 		authPath:  filepath.Join(base("XDG_DATA_HOME", ".local", "share"), "auth.json"),
 	}
+	made.searched = []string{made.configDir}
+	if dir := o.Env("OPENCODE_CONFIG_DIR"); dir != "" {
+		made.searched = append(made.searched, dir)
+	}
+	if project := o.Env("PWD"); project != "" {
+		made.searched = append(made.searched, project, filepath.Join(project, ".opencode"))
+	}
+	return made
 }
 
 // State is what is there. Binary is the path in the shim; Detail is a sentence
-// for people on what is registered or amiss.
+// for people on what is registered or amiss. Stale says that the shim is not
+// what this version would write for that Binary.
 type State struct {
 	Registered  bool
 	ConfigPath  string // the config file that names the shim, or would
 	ShimPath    string
 	ShimVersion string
 	Binary      string
+	Stale       bool
 	Detail      string
 }
 
@@ -64,6 +76,11 @@ func (o *OpenCode) State() (State, error) {
 	}
 	s := State{ConfigPath: config.path, ShimPath: o.shimPath(), Registered: config.entry >= 0}
 	s.Binary, s.ShimVersion = readShim(o.shimPath())
+	if s.Binary != "" {
+		if s.Stale, err = o.stale(s.Binary); err != nil {
+			return State{}, err
+		}
+	}
 	switch {
 	case !s.Registered:
 		s.Detail = "not registered; codex-rota install opencode does it"
