@@ -40,16 +40,16 @@ func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Tim
 	case CodePinnedUnavailable:
 		e.Message, e.Hint = pinnedMessage(accounts, retryAt, now), "codex-rota unpin"
 	case CodeUpstreamUnreachable:
-		e.Message, e.Hint = "OpenAI does not answer from this machine; no account was charged", "codex-rota status"
+		e.Message, e.Hint = "OpenAI does not answer from this machine; no account was charged", "codex-rota doctor"
 	case CodeStoreUnreadable:
-		e.Message, e.Hint = "the accounts file cannot be read, and was left as it is", "codex-rota status"
+		e.Message, e.Hint = "the accounts file cannot be read, and was left as it is", "codex-rota doctor"
 	case CodeStoreConflict:
-		e.Message, e.Hint = "another process holds the accounts file", "codex-rota status"
+		e.Message, e.Hint = "another process holds the accounts file", "codex-rota doctor"
 	case CodeCancelled:
 		e.Message = "the call was cancelled"
 	default:
 		e.Code = CodeInternal
-		e.Message, e.Hint = "codex-rota met a fault of its own", "codex-rota self-test"
+		e.Message, e.Hint = "codex-rota met a fault of its own", "codex-rota doctor"
 	}
 	if e.Hint != "" {
 		e.Message += ". Type: " + e.Hint
@@ -168,7 +168,7 @@ func (s *Service) storeError(err error) *Error {
 	case errors.Is(err, pool.ErrNoAccount):
 		return badParams("the account is gone")
 	case errors.As(err, &unreadable):
-		code, message = CodeStoreUnreadable, unreadable.Error()+"; it was left as it is"
+		code, message = CodeStoreUnreadable, unreadable.Error()
 	case errors.As(err, &held):
 		code, message = CodeStoreConflict, held.Error()
 	case errors.As(err, &unwritable):

@@ -51,13 +51,18 @@ func (a *app) service(host string, log hclog.Logger) (*plugin.Service, error) {
 	}
 	return plugin.NewService(plugin.Options{
 		Version: plugin.Version, Root: root, Host: host,
-		Store: store, Book: pool.OpenBook(pool.BookOptions{Path: filepath.Join(root, "quota-cache.json"), LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"), Now: time.Now, Log: log, Holds: store.Holds}),
+		Store: store, Book: openBook(root, store, log),
 		Instructions: instructions.New(instructions.Options{Dir: filepath.Join(root, "cache"), GitHubAPI: settings.GitHubAPI,
 			GitHubRaw: settings.GitHubRaw, HTTP: client, Now: time.Now, Log: log}),
 		Issuer:   issuer,
 		Settings: settings, Warnings: warnings, HTTP: client, Now: time.Now, Log: log, Requests: requests,
 		Tool: a.tool, Hosts: a.hosts,
 	}), nil
+}
+
+func openBook(root string, store *pool.Store, log hclog.Logger) *pool.BookFile {
+	return pool.OpenBook(pool.BookOptions{Path: filepath.Join(root, "quota-cache.json"), LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"),
+		Now: time.Now, Log: log, Holds: store.Holds})
 }
 
 func (a *app) requestLog(settings plugin.Settings, log hclog.Logger) (*logging.RequestLog, error) {

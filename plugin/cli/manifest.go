@@ -141,8 +141,8 @@ func manifestFiles() []manifestFile {
 func manifestDestinations() []manifestNetwork {
 	s := plugin.DefaultSettings()
 	return []manifestNetwork{
-		{s.Issuer, "login and token refresh"},
-		{s.Backend, "model calls (sent by the host) and the usage endpoint"},
+		{s.Issuer, "login and token refresh; doctor asks whether it answers, without credentials"},
+		{s.Backend, "model calls (sent by the host) and the usage endpoint; doctor asks whether it answers, without credentials"},
 		{s.GitHubAPI, "the newest release of openai/codex, without credentials"},
 		{s.GitHubRaw, "the instructions and the model catalogue of that release, without credentials"},
 	}

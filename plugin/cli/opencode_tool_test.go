@@ -27,7 +27,7 @@ func TestOpenCodeTools(t *testing.T) {
 		says            []string // among its words
 	}
 	both := []string{"a", "no***@example.com", "ready"}
-	uses := []use{{"codex-list", `{}`, both}, {"codex-status", `{}`, both}}
+	uses := []use{{"codex-list", `{}`, both}, {"codex-status", `{}`, both}, {"codex-doctor", `{}`, []string{"ready", "opencode", "network"}}}
 	if o.giveLibrary() {
 		uses = append(uses, use{"codex-explain", `{"model":"gpt-5.5"}`, both}, use{"codex-limits", `{}`, both},
 			use{"codex-switch", `{"account":"2"}`, []string{"no***@example.com", "first"}},

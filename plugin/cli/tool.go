@@ -69,6 +69,7 @@ func toolCommands() map[string]func(*toolArgs) ([]string, error) {
 	return map[string]func(*toolArgs) ([]string, error){
 		"list":   plain("list"),
 		"status": plain("status"),
+		"doctor": plain("doctor"),
 		"explain": func(args *toolArgs) ([]string, error) {
 			return []string{"explain", "--model=" + args.Model, "--session=" + args.Session}, nil
 		},

@@ -20,6 +20,7 @@ func TestTools(t *testing.T) {
 	}{
 		{name: "codex-list", want: []string{"work", "ot***@example.com", "ready"}},
 		{name: "codex-status", want: []string{"work", "rotation", "ot***@example.com"}},
+		{name: "codex-doctor", want: []string{"ok   accounts     2 ready"}},
 		{name: "codex-explain", args: `{"model":"gpt-5.5"}`, want: []string{"work would be used"}},
 		{name: "codex-limits", want: []string{"5h", "░░░░░░░░", "weekly", "resets"}},
 		{name: "codex-limits", args: `{"account":2}`, want: []string{"ot***@example.com"}},

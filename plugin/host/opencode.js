@@ -72,6 +72,7 @@ async function tools(link) {
   const table = [
     ["codex-list", "List the ChatGPT accounts of codex-rota with their state, quota and resets.", {}],
     ["codex-status", "Show codex-rota's accounts, sessions, settings and last errors.", {}],
+    ["codex-doctor", "Check codex-rota's files, locks, clock, network, hosts and accounts, with the command that mends each fault.", {}],
     [
       "codex-explain",
       "Explain which ChatGPT account codex-rota would choose now, and why not the others.",

@@ -180,7 +180,7 @@ test("the plugin has an id, and a server that gives the hooks", async (t) => {
   assert.equal(hooks.auth.provider, "openai")
   assert.deepEqual(hooks.auth.methods.map(({ type }) => type), ["oauth", "oauth", "oauth", "api"])
   assert.equal(hooks.auth.methods[3].label, "Manually enter API Key")
-  assert.deepEqual(Object.keys(hooks.tool), ["codex-list", "codex-status", "codex-explain", "codex-switch", "codex-limits", "codex-label"])
+  assert.deepEqual(Object.keys(hooks.tool), ["codex-list", "codex-status", "codex-doctor", "codex-explain", "codex-switch", "codex-limits", "codex-label"])
 })
 
 test("one child serves all instances, and goes with the last", async (t) => {
@@ -228,7 +228,7 @@ test("nothing that fails in the start is thrown", async (t) => {
   told.auth.set = async () => Promise.reject(new Error("no"))
   told.app.log = async () => Promise.reject(new Error("no log"))
   const { auth, tool } = await (await installed(t, { zod: false })).server({ client: told, directory: "/p" })
-  assert.deepEqual(Object.keys(tool), ["codex-list", "codex-status"], "without zod no tool takes arguments")
+  assert.deepEqual(Object.keys(tool), ["codex-list", "codex-status", "codex-doctor"], "without zod no tool takes arguments")
   const loaded = await auth.loader(async () => Promise.reject(new Error("unreadable")))
   assert.equal(typeof loaded.fetch, "function", "it fails closed")
 })

@@ -26,6 +26,7 @@ const (
 	KindDevicePage Kind = "device-page" // codex/device, where the person types the code
 	KindRelease    Kind = "release"     // GET releases/latest
 	KindRaw        Kind = "raw"         // a file of the repository
+	KindHead       Kind = "head"        // HEAD of an origin: is it there, and what time is it
 	KindOther      Kind = "other"       // anything else: answered 404
 )
 
@@ -160,7 +161,7 @@ func (a answer) with(name, value string) answer {
 
 // ownKinds are requests that codex-rota makes by itself: they carry its name only
 // (FACTS-upstream 3).
-var ownKinds = []Kind{KindRefresh, KindExchange, KindDeviceCode, KindDevicePoll, KindRelease, KindRaw}
+var ownKinds = []Kind{KindRefresh, KindExchange, KindDeviceCode, KindDevicePoll, KindRelease, KindRaw, KindHead}
 
 // maxBody is more than the largest message of DESIGN 3.
 const maxBody = 128 << 20
@@ -220,6 +221,8 @@ func (x *exchange) route(h host) (Kind, func(*exchange) answer) {
 		return KindRelease, (*exchange).latestRelease
 	case h == hostGitHubRaw && strings.HasPrefix(path, "/openai/codex/"):
 		return KindRaw, (*exchange).rawFile
+	case x.r.Method == http.MethodHead && path == "/" && bearer(x.r.Header) == "":
+		return KindHead, func(*exchange) answer { return answer{status: 403} } // as a gateway answers who is no browser
 	}
 	return KindOther, func(x *exchange) answer {
 		why := "no such endpoint"

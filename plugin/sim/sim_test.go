@@ -162,6 +162,22 @@ func origin(env string) string {
 	return strings.Join(strings.Split(url, "/")[:3], "/")
 }
 
+// TestHeadOfAnOrigin: whether it is there, and what time it is, is told without
+// credentials only.
+func TestHeadOfAnOrigin(t *testing.T) {
+	r := start(t, sim.Options{})
+	if got := r.do("HEAD", r.Issuer()+"/", "", "User-Agent", "codex-rota"); got.status != 403 || got.header.Get("Date") == "" {
+		t.Errorf("%+v", got)
+	}
+	if c := r.last(); c.Kind != sim.KindHead || c.Refused != "" || len(c.Notes) > 0 {
+		t.Errorf("%+v", c)
+	}
+	r.do("HEAD", r.Issuer()+"/", "", modelHeaders(r.AddSeat(sim.Seat{}))...)
+	if c := r.last(); !strings.Contains(c.Refused, "token was sent") {
+		t.Errorf("a token must show: %+v", c)
+	}
+}
+
 func TestUnknownAddress(t *testing.T) {
 	r := start(t, sim.Options{})
 	seat := r.AddSeat(sim.Seat{})
