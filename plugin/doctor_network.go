@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	probeLimit = 10 * time.Second
+	askLimit = 10 * time.Second
 	// Blocks end at the server's times: with a clock that is off, an account
 	// stays blocked for as long after its reset, or is asked before it.
 	skewNoted = 30 * time.Second
 	skewBad   = 5 * time.Minute
 )
 
-// probe is one origin, and what it said.
-type probe struct {
+// originAnswer is one origin, and what it said.
+type originAnswer struct {
 	host string
 	skew time.Duration // how far this machine is ahead of it
 	told bool          // its Date header could be read
@@ -30,22 +30,22 @@ type probe struct {
 // checkNetwork asks the issuer and the backend for nothing, without credentials,
 // and compares their clocks with ours.
 func (d *Doctor) checkNetwork(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	probes := make([]probe, 2)
+	answers := make([]originAnswer, 2)
 	var all sync.WaitGroup
 	for i, base := range []string{d.Settings.Issuer, d.Settings.Backend} {
-		all.Go(func() { probes[i] = d.probe(ctx, base) })
+		all.Go(func() { answers[i] = d.askOrigin(ctx, base) })
 	}
 	all.Wait()
-	for _, p := range probes {
+	for _, p := range answers {
 		if p.err != nil {
 			d.fail("network", "check the connection, the firewall and HTTPS_PROXY", "%s does not answer from here: %v", p.host, p.err)
 		} else {
 			d.ok("network", "%s answers", p.host)
 		}
 	}
-	for _, p := range probes {
+	for _, p := range answers {
 		if p.told {
 			d.checkClock(p)
 			return
@@ -54,7 +54,7 @@ func (d *Doctor) checkNetwork(ctx context.Context) {
 	d.warn("clock", "run this again when the network is there", "no server told its time")
 }
 
-func (d *Doctor) checkClock(p probe) {
+func (d *Doctor) checkClock(p originAnswer) {
 	const name = "clock"
 	mend := "set this machine's clock"
 	if runtime.GOOS == "linux" {
@@ -75,13 +75,13 @@ func (d *Doctor) checkClock(p probe) {
 	}
 }
 
-// probe asks an origin for its headers. Whatever it answers, it is reachable.
-func (d *Doctor) probe(ctx context.Context, base string) probe {
+// askOrigin asks an origin for its headers. Whatever it answers, it is reachable.
+func (d *Doctor) askOrigin(ctx context.Context, base string) originAnswer {
 	u, err := url.Parse(base)
 	if err != nil {
-		return probe{host: base, err: err}
+		return originAnswer{host: base, err: err}
 	}
-	p := probe{host: u.Host}
+	p := originAnswer{host: u.Host}
 	origin := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, origin.String(), nil)
 	if err != nil {
