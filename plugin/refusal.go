@@ -40,7 +40,7 @@ func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Tim
 	case CodePinnedUnavailable:
 		e.Message, e.Hint = pinnedMessage(accounts, retryAt, now), "codex-rota unpin"
 	case CodeUpstreamUnreachable:
-		e.Message, e.Hint = "OpenAI does not answer from this machine; no account was charged", "codex-rota doctor"
+		e.Message, e.Hint = "OpenAI could not be reached, or broke off before it answered", "codex-rota doctor"
 	case CodeStoreUnreadable:
 		e.Message, e.Hint = "the accounts file cannot be read, and was left as it is", "codex-rota doctor"
 	case CodeStoreConflict:
