@@ -55,6 +55,14 @@ func (x *terminal) run(line string) {
 	x.tmux("send-keys", "Enter")
 }
 
+// start types a line on an empty screen, so that nothing is taken for its output
+// that was there before.
+func (x *terminal) start(line string) {
+	x.t.Helper()
+	x.tmux("send-keys", "-R")
+	x.run(line)
+}
+
 // press presses a key by tmux's name for it.
 func (x *terminal) press(key string) {
 	x.t.Helper()
@@ -98,12 +106,12 @@ func TestPromptOnATerminal(t *testing.T) {
 	r := newRig(t, named("work", "home")...)
 	x := r.newTerminal(100, 30)
 	for _, no := range []string{"", "n", "maybe"} {
-		x.run("clear; codex-rota remove work; echo exit $?")
+		x.start("codex-rota remove work; echo exit $?")
 		x.waitFor("Forget work and its tokens? It can only come back by a new login. [y/N]")
 		x.run(no)
 		x.waitFor("Nothing was changed.", "exit 1")
 	}
-	x.run("clear; codex-rota logout work")
+	x.start("codex-rota logout work")
 	x.waitFor("Drop the tokens of work? It can only be used again after a new login. [y/N]")
 	x.press("C-c")
 	x.waitFor("^C\nready>")
@@ -112,11 +120,11 @@ func TestPromptOnATerminal(t *testing.T) {
 	if states := r.states(); states["work"] != "ready" {
 		t.Fatalf("states %v after every no", states)
 	}
-	x.run("clear; codex-rota logout work; echo exit $?")
+	x.start("codex-rota logout work; echo exit $?")
 	x.waitFor("[y/N]")
 	x.run("y")
 	x.waitFor("The tokens of work are gone", "exit 0")
-	x.run("clear; codex-rota remove work; echo exit $?")
+	x.start("codex-rota remove work; echo exit $?")
 	x.waitFor("[y/N]")
 	x.run("yes")
 	x.waitFor("work and its tokens are gone", "exit 0")
@@ -140,7 +148,7 @@ func TestBarsOnATerminal(t *testing.T) {
 		{46, []string{"STATE", "WINDOW", "100%"}, "QUOTA"},
 	} {
 		x := r.newTerminal(test.width, 40)
-		x.run("clear; codex-rota quota; echo done")
+		x.start("codex-rota quota; echo done")
 		screen := x.waitFor(append(test.want, "done\n")...)
 		if test.not != "" && strings.Contains(screen, test.not) {
 			t.Errorf("%d columns: %q has no room:\n%s", test.width, test.not, screen)
@@ -155,7 +163,7 @@ func TestBarsOnATerminal(t *testing.T) {
 		}
 	}
 	x := r.newTerminal(100, 30, "NO_COLOR=1")
-	x.run("clear; codex-rota list; echo done")
+	x.start("codex-rota list; echo done")
 	x.waitFor("████████", "done\n")
 	if dressed := x.tmux("capture-pane", "-p", "-e"); strings.Contains(dressed, "\x1b[3") {
 		t.Errorf("coloured although NO_COLOR is set:\n%q", dressed)
@@ -169,7 +177,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	r := newRig(t, named("work", "home")...)
 	r.seats[0].SetWindow(sim.Window{Name: sim.Primary, UsedPercent: 42, Minutes: 300})
 	x := r.newTerminal(100, 12)
-	x.run("clear; echo before; codex-rota quota --watch; echo exit $?")
+	x.start("echo before; codex-rota quota --watch; echo exit $?")
 	x.waitFor("read at", "Ctrl-C ends", "███░░░░░", "42%", "home")
 	if x.state("alternate_on") != "1" || x.state("cursor_flag") != "0" {
 		t.Error("not drawn on the second page with the cursor hidden")
@@ -193,7 +201,7 @@ func TestFollowOnATerminal(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, named("work")...)
 	x := r.newTerminal(160, 20)
-	x.run("clear; codex-rota logs --follow; echo exit $?")
+	x.start("codex-rota logs --follow; echo exit $?")
 	x.waitFor("the request log is off and empty")
 	h, _ := r.serve("", "ENABLE_PLUGIN_REQUEST_LOGGING=1")
 	if _, _, err := r.call(h, hostCall{name: "one", session: "s"}); err != nil {
