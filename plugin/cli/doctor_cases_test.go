@@ -60,14 +60,10 @@ func doctorFiles() []doctorCase {
 			r.write(accountsFile, "{")
 			return nil
 		}, line: "store", level: "fail", says: "cannot be read", mend: "codex-rota add", exit: 5},
-		{name: "accounts of a later release", spoil: func(r *rig) []string {
-			r.write(accountsFile, `{"version": 9, "accounts": []}`)
-			r.t.Cleanup(func() {
-				if got := r.read(accountsFile); got != `{"version": 9, "accounts": []}` {
-					r.t.Errorf("it was overwritten with %s", got)
-				}
-			})
-			return nil
+		{name: "accounts of a later release", spoil: laterRelease, line: "store", level: "fail", says: "version 9", mend: "update codex-rota", exit: 5},
+		{name: "accounts of a later release, and flagged ones that cannot be read", spoil: func(r *rig) []string {
+			r.write("pool/openai-codex-flagged-accounts.json", "{")
+			return laterRelease(r)
 		}, line: "store", level: "fail", says: "version 9", mend: "update codex-rota", exit: 5},
 		{name: "flagged accounts that cannot be read", spoil: func(r *rig) []string {
 			r.write("pool/openai-codex-flagged-accounts.json", "{")
@@ -82,6 +78,18 @@ func doctorFiles() []doctorCase {
 			return nil
 		}, line: "store", level: "warn", says: "another tool", mend: "stop the other tool"},
 	}
+}
+
+// laterRelease leaves an accounts file that must stay as it is.
+func laterRelease(r *rig) []string {
+	const later = `{"version": 9, "accounts": []}`
+	r.write(accountsFile, later)
+	r.t.Cleanup(func() {
+		if got := r.read(accountsFile); got != later {
+			r.t.Errorf("it was overwritten with %s", got)
+		}
+	})
+	return nil
 }
 
 func doctorState() []doctorCase {
