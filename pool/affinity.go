@@ -26,7 +26,12 @@ type session struct {
 	Account string    `json:"account"`
 	Home    string    `json:"home"`
 	UsedAt  time.Time `json:"usedAt"`
+	// Dropped are hashes of encrypted items that upstream refused in this
+	// session, oldest first, at most maxDropped. The slice is replaced, never
+	// changed.
+	Dropped []string `json:"dropped,omitempty"`
 
+	index  map[string]bool // of Dropped, made when it is asked for, then never changed
 	change uint64
 }
 
@@ -59,11 +64,14 @@ func (b *Book) Bind(id, account string, now time.Time) {
 	if old := b.sessions[id]; old != nil {
 		b.entry(old.Account).running.move(old.UsedAt, -1)
 	}
-	home := account
-	if s != nil && s.Home != account && b.endsSoon(s.Home, now) {
-		home = s.Home
+	next := session{Account: account, Home: account, UsedAt: now, change: b.changes}
+	if s != nil {
+		next.Dropped, next.index = s.Dropped, s.index
+		if s.Home != account && b.endsSoon(s.Home, now) {
+			next.Home = s.Home
+		}
 	}
-	b.sessions[id] = &session{Account: account, Home: home, UsedAt: now, change: b.changes}
+	b.sessions[id] = &next
 	r.running.move(now, 1)
 }
 

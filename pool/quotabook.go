@@ -104,7 +104,7 @@ func (b *Book) forget(account string) {
 		case s.Account:
 			delete(b.sessions, id)
 		case s.Home:
-			b.sessions[id] = &session{Account: s.Account, Home: s.Account, UsedAt: s.UsedAt, change: b.changed()}
+			s.Home, s.change = s.Account, b.changed()
 		}
 	}
 	b.changed()
@@ -146,7 +146,15 @@ func (b *Book) absorb(file bookFormat, now time.Time) {
 			s.UsedAt = now // written by a clock that was wrong
 		}
 		mine := b.sessions[id]
-		if s.Account == "" || mine != nil && !newer(s.UsedAt, mine.UsedAt, s.Account > mine.Account) {
+		switch {
+		case s.Account == "":
+			continue
+		case mine == nil:
+			s.drop(nil, nil) // another program may have written more than fits
+		case newer(s.UsedAt, mine.UsedAt, s.Account > mine.Account):
+			s.drop(mine.Dropped, nil)
+		default:
+			mine.drop(s.Dropped, nil)
 			continue
 		}
 		s.change = 0

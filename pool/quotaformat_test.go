@@ -16,7 +16,9 @@ func TestBookRoundTrip(t *testing.T) {
 			for _, e := range drawEvents(t, id) {
 				book.Learn(e.Event, e.at)
 			}
-			book.Bind("session of "+id, id, minutes(t, 0, 60, "used"))
+			at := minutes(t, 0, 60, "used")
+			book.Bind("session of "+id, id, at)
+			book.session("session of "+id, at).drop(nil, rapid.SliceOfN(rapid.StringMatching(`[0-9a-f]{1,2}`), 0, 9).Draw(t, "dropped"))
 		}
 		want := book.snapshot()
 		data, err := encodeBook(want)
@@ -43,12 +45,13 @@ func TestBookRoundTrip(t *testing.T) {
 func FuzzBook(f *testing.F) {
 	book := bookOf(week("a", 10, time.Hour), limitedFor("a", time.Hour), notFor("b", "m"))
 	book.Bind("s", "a", t0)
+	book.session("s", t0).drop(nil, []string{"1", "2"})
 	data, err := encodeBook(book.snapshot())
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data)
-	f.Add([]byte(`{"version":2,"accounts":{"":{"windows":[{},{}],"blocks":[{}]}},"sessions":{"":{}},"turn":{"at":"9999-12-31T23:59:59Z"}}`))
+	f.Add([]byte(`{"version":2,"accounts":{"":{"windows":[{},{}],"blocks":[{}]}},"sessions":{"":{},"s":{"account":"a","dropped":["","x","x"]}},"turn":{"at":"9999-12-31T23:59:59Z"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := decodeBook(data)
 		if err != nil {
@@ -61,6 +64,7 @@ func FuzzBook(f *testing.F) {
 		for id := range file.Accounts {
 			list = append(list, account(id))
 		}
+		book.dropped("s", t0)
 		Explain(list, book, Query{Session: "s", Model: "m"}, t0)
 		data, err = encodeBook(book.snapshot())
 		if err != nil {
