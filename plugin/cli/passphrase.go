@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"codex-rota/logging"
 )
@@ -63,41 +62,27 @@ func firstLine(r io.Reader, name string) (logging.Secret, error) {
 	return secret, nil
 }
 
-// askSecret reads a line from the terminal without echo. Interrupted, it puts the
-// terminal back as it was: a shell without echo would be left otherwise.
+// askSecret reads a line from the terminal without echo.
 func (a *app) askSecret(ctx context.Context, prompt string) (logging.Secret, error) {
-	in, ok := a.In.(*os.File)
-	if !ok {
-		return logging.Secret{}, usagef("there is no terminal to ask for the passphrase; give --passphrase-file")
-	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	before, err := term.GetState(int(in.Fd()))
+	show, err := a.hideInput()
 	if err != nil {
 		return logging.Secret{}, fmt.Errorf("the passphrase: %w", err)
 	}
 	fmt.Fprint(a.Err, prompt)
-	type answer struct {
-		text []byte
-		err  error
+	text, err := a.readLine(ctx)
+	fmt.Fprintln(a.Err)
+	if err := show(); err != nil {
+		return logging.Secret{}, fmt.Errorf("the terminal's echo: %w", err)
 	}
-	answers := make(chan answer, 1)
-	go func() {
-		text, err := term.ReadPassword(int(in.Fd()))
-		answers <- answer{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(a.Err)
-		return logging.Secret{}, errors.Join(errors.New("interrupted; nothing was written"), term.Restore(int(in.Fd()), before))
-	case got := <-answers:
-		fmt.Fprintln(a.Err)
-		if got.err != nil {
-			return logging.Secret{}, fmt.Errorf("the passphrase: %w", got.err)
-		}
-		if len(got.text) == 0 {
-			return logging.Secret{}, usagef("an empty passphrase protects nothing")
-		}
-		return logging.NewSecret(string(got.text)), nil
+	switch {
+	case ctx.Err() != nil:
+		return logging.Secret{}, errors.New("interrupted; nothing was written")
+	case err != nil && !errors.Is(err, io.EOF):
+		return logging.Secret{}, fmt.Errorf("the passphrase: %w", err)
+	case text == "":
+		return logging.Secret{}, usagef("an empty passphrase protects nothing")
 	}
+	return logging.NewSecret(text), nil
 }

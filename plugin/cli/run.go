@@ -129,7 +129,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true // ours is completionCommand
 	root.AddCommand(
-		a.listCommand(), a.statusCommand(), a.explainCommand(), a.doctorCommand(), a.tokenCommand(), a.exchangeCommand(),
+		a.addCommand(), a.listCommand(), a.statusCommand(), a.explainCommand(), a.doctorCommand(), a.tokenCommand(), a.exchangeCommand(),
 		a.switchCommand(), a.pinCommand(), a.unpinCommand(), a.labelCommand(), a.tagCommand(), a.noteCommand(),
 		a.enableCommand(), a.disableCommand(), a.removeCommand(), a.logoutCommand(),
 		a.quotaCommand(), a.usageCommand(), a.logsCommand(), a.instructionsCommand(),
