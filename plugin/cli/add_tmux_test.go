@@ -49,7 +49,7 @@ func TestAddPasteOnATerminal(t *testing.T) {
 		t.Errorf("the code, or the countdown, is on the screen:\n%s", screen)
 	}
 	x.start("echo the echo")
-	x.waitFor("ready> echo the echo\nthe echo")
+	x.waitFor("echo the echo\nthe echo")
 }
 
 func TestAddDeviceOnATerminal(t *testing.T) {
@@ -86,7 +86,7 @@ func TestAddBrowserOnATerminal(t *testing.T) {
 		t.Errorf("the browser's output is on the screen:\n%s", screen)
 	}
 	x.start("echo the echo")
-	x.waitFor("ready> echo the echo\nthe echo")
+	x.waitFor("echo the echo\nthe echo")
 	x.start("codex-rota add; echo exit $?")
 	if page := browse(t, x.address()); !strings.Contains(page, "You are signed in") {
 		t.Errorf("the browser ends on %s", page)

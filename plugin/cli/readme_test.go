@@ -28,6 +28,10 @@ func TestReadme(t *testing.T) {
 				if !strings.Contains(makefile, "\n"+fields[1]+":") {
 					t.Errorf("README: there is no make target %s", fields[1])
 				}
+			case strings.HasPrefix(line, "codex-rota add"):
+				x := r.startAdd(nil, fields[1:]...)
+				browse(t, x.address())
+				x.ends(0, "Updated personal")
 			case len(fields) > 0 && fields[0] == "codex-rota":
 				r.must(fields[1:]...)
 			case len(fields) > 0:
