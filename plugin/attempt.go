@@ -109,7 +109,9 @@ func (s *Service) bind(c *call, id string, token pool.Token) {
 	if c.firstAccount == "" {
 		c.firstAccount = id
 	}
-	s.book.Bind(c.session, id, s.now())
+	if accounts, err := s.store.Accounts(); err == nil {
+		s.book.Bind(accounts, c.session, id, s.now())
+	}
 }
 
 // leftThePool tells of an account whose refresh was refused for good.

@@ -169,7 +169,6 @@ func (c *call) forgetBody() {
 // account, and the encrypted items it lost, are the pool's to remember.
 type sessionFacts struct {
 	instructions map[string]string // by model
-	lost         map[string]bool   // hashes of encrypted items that were dropped
 	turnAccount  string            // whose turn state the session carries
 	usedAt       time.Time
 }
@@ -250,28 +249,4 @@ func (t *sessionTable) keepInstructions(id, model, text string, now time.Time) s
 func (t *sessionTable) instructions(id, model string) (text string, ok bool) {
 	t.read(id, func(s *sessionFacts) { text, ok = s.instructions[model] })
 	return text, ok
-}
-
-// dropped is nil when the session never lost an item.
-func (t *sessionTable) dropped(id string) func(hash string) bool {
-	var lost map[string]bool
-	t.read(id, func(s *sessionFacts) { lost = maps.Clone(s.lost) })
-	if lost == nil {
-		return nil
-	}
-	return func(hash string) bool { return lost[hash] }
-}
-
-func (t *sessionTable) drop(id string, hashes []string, now time.Time) {
-	if len(hashes) == 0 {
-		return
-	}
-	t.change(id, now, func(s *sessionFacts) {
-		if s.lost == nil {
-			s.lost = map[string]bool{}
-		}
-		for _, hash := range hashes {
-			s.lost[hash] = true
-		}
-	})
 }

@@ -115,6 +115,10 @@ func (s *Service) Initialize(_ context.Context, p InitializeParams) (*Initialize
 	if p.Host.Name != "" {
 		s.host.Store(&p.Host.Name)
 	}
+	for _, notice := range s.store.Notices() {
+		s.log.Warn(notice)
+		s.toast("warning", notice)
+	}
 	result := &InitializeResult{Protocol: Protocol, Name: Name, Version: s.options.Version, Capabilities: Capabilities{Attachments: p.Attachments}}
 	for _, a := range s.accountStates() {
 		result.Accounts.Total++
@@ -143,6 +147,15 @@ func (s *Service) toast(level, message string) {
 func (s *Service) announce(method string, params any) {
 	if s.notify != nil {
 		s.notify(method, params)
+	}
+}
+
+// Settle writes back what another tool has overwritten, once its content was
+// merged, so that no used token of it lies about. It is called when a front end
+// starts.
+func (s *Service) Settle(ctx context.Context) {
+	if err := s.store.Settle(ctx); err != nil {
+		s.log.Warn("what another tool wrote over the accounts could not be mended", "reason", err)
 	}
 }
 

@@ -27,7 +27,7 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 		Untouched:     s.hostName() == HostCodex, // Codex sends what its backend takes
 		Model:         c.fallback(),
 		DropReasoning: c.dropped,
-		Dropped:       s.sessions.dropped(c.session),
+		Dropped:       s.book.Dropped(c.session, s.now()),
 	}
 	wanted := o.Mode == request.ModeCodex || o.Mode == request.ModeNative && c.body.NeedsInstructions()
 	if wanted && !o.Untouched {
@@ -40,7 +40,7 @@ func (s *Service) transform(ctx context.Context, c *call) (request.Result, *Erro
 	o.Catalogue = s.catalogue() // after the wait for instructions, which brings it too
 	result := c.body.Transform(o)
 	if c.dropped {
-		s.sessions.drop(c.session, result.Dropped, s.now())
+		s.book.Drop(c.session, result.Dropped, s.now())
 	}
 	return result, nil
 }

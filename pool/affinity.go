@@ -75,6 +75,22 @@ func (b *Book) Bind(id, account string, now time.Time) {
 	r.running.move(now, 1)
 }
 
+// stayAway makes a guest account the session's home when the home it had is out
+// of service: logged out, suspended, disabled or removed has no end to wait for.
+func (b *Book) stayAway(accounts []Account, id, account string, now time.Time) {
+	s := b.session(id, now)
+	if s == nil || s.Home == account {
+		return
+	}
+	i := slices.IndexFunc(accounts, func(a Account) bool { return a.ID == s.Home })
+	if i >= 0 && accounts[i].service() == StateReady {
+		return
+	}
+	home := *s
+	home.Home = account
+	b.sessions[id] = &home
+}
+
 // endsSoon reports whether what holds an account back, for any model, ends
 // within homeWithin; true too when nothing does.
 func (b *Book) endsSoon(account string, now time.Time) bool {

@@ -2,8 +2,11 @@ package pool
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"codex-rota/logging"
 )
 
 // A session fails over from a, which is limited from minute 0, and what it gets
@@ -139,4 +142,40 @@ func TestForgetAnAccount(t *testing.T) {
 	if book.session("elsewhere", t0) == nil {
 		t.Error("another account's session is gone")
 	}
+}
+
+// A session does not go home to an account that left the pool, also not when it
+// comes back: its guest is its home since.
+func TestNoHomeOutOfService(t *testing.T) {
+	ready := func(ids ...string) (list []Account) {
+		for _, id := range ids {
+			list = append(list, Account{ID: id, Enabled: true, Refresh: logging.NewSecret("rt " + id)})
+		}
+		return list
+	}
+	for name, away := range map[string]func([]Account) []Account{
+		"flagged":    func(l []Account) []Account { l[0].Flag = &Flag{Kind: FlagSuspended}; return l },
+		"disabled":   func(l []Account) []Account { l[0].Enabled = false; return l },
+		"logged out": func(l []Account) []Account { l[0].Refresh = logging.Secret{}; return l },
+		"removed":    func(l []Account) []Account { return l[1:] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := OpenBook(BookOptions{Path: filepath.Join(t.TempDir(), "q.json"), LockPath: filepath.Join(t.TempDir(), "q.lock"), Now: func() time.Time { return t0 }})
+			defer b.Close(t.Context())
+			b.Bind(ready("a", "b"), "s", "a", t0)
+			b.Bind(away(ready("a", "b")), "s", "b", in(time.Minute))
+			if c := b.Take(ready("a", "b"), Query{Session: "s"}, in(2*time.Minute)); c.Account != "b" {
+				t.Errorf("the session went to %q (%s)", c.Account, c.Reason)
+			}
+		})
+	}
+	t.Run("only tried by the call", func(t *testing.T) {
+		b := OpenBook(BookOptions{Path: filepath.Join(t.TempDir(), "q.json"), LockPath: filepath.Join(t.TempDir(), "q.lock"), Now: func() time.Time { return t0 }})
+		defer b.Close(t.Context())
+		b.Bind(ready("a", "b"), "s", "a", t0)
+		b.Bind(ready("a", "b"), "s", "b", in(time.Minute))
+		if c := b.Take(ready("a", "b"), Query{Session: "s"}, in(2*time.Minute)); c.Account != "a" {
+			t.Errorf("the session stayed with %q (%s)", c.Account, c.Reason)
+		}
+	})
 }

@@ -30,8 +30,8 @@ func wantDrops(t *testing.T, b *BookFile, session string, now time.Time, want ..
 func TestDroppedItemsStayWithTheSession(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	b := bookAt(t, dir, still(&now))
-	b.Bind("s", "a", now)
-	b.Bind("t", "a", now)
+	b.Bind(nil, "s", "a", now)
+	b.Bind(nil, "t", "a", now)
 	if b.Dropped("s", now) != nil || b.Dropped("", now) != nil {
 		t.Error("something is dropped from a session that lost nothing")
 	}
@@ -48,7 +48,7 @@ func TestDroppedItemsStayWithTheSession(t *testing.T) {
 		t.Error("an answer that was given changed")
 	}
 	// A fail-over and the way home keep them, and so does a restart.
-	b.Bind("s", "b", now)
+	b.Bind(nil, "s", "b", now)
 	if err := b.Forget(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestDroppedItemsStayWithTheSession(t *testing.T) {
 	// They go with the session.
 	now = now.Add(24 * time.Hour)
 	wantDrops(t, b, "s", now)
-	b.Bind("s", "b", now)
+	b.Bind(nil, "s", "b", now)
 	wantDrops(t, b, "s", now)
 }
 
@@ -66,10 +66,10 @@ func TestDroppedItemsStayWithTheSession(t *testing.T) {
 func TestDroppedItemsOfAGuestStay(t *testing.T) {
 	now := t0
 	b := bookAt(t, t.TempDir(), still(&now))
-	b.Bind("s", "a", now)
+	b.Bind(nil, "s", "a", now)
 	b.Drop("s", []string{"1"}, now)
 	learn(t, b, limitedFor("a", time.Minute))
-	b.Bind("s", "b", now)
+	b.Bind(nil, "s", "b", now)
 	if err := b.Forget(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestDroppedItemsAreWrittenBehind(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := bookAt(t, dir, time.Now), bookAt(t, dir, time.Now)
-		one.Bind("s", "a", time.Now())
+		one.Bind(nil, "s", "a", time.Now())
 		time.Sleep(time.Second)
 		one.Drop("s", []string{"1"}, time.Now())
 		time.Sleep(time.Second)
@@ -123,7 +123,7 @@ func TestAFileWithTooManyDroppedItems(t *testing.T) {
 func TestOnlyTheNewestDroppedItemsAreKept(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	b := bookAt(t, dir, still(&now))
-	b.Bind("s", "a", now)
+	b.Bind(nil, "s", "a", now)
 	number := func(i int) string { return fmt.Sprint("h", i) }
 	var all []string
 	for i := range 2*maxDropped + 1 {
@@ -142,7 +142,7 @@ func TestOnlyTheNewestDroppedItemsAreKept(t *testing.T) {
 
 func TestDropAndAskAtOnce(t *testing.T) {
 	b := bookAt(t, t.TempDir(), time.Now)
-	b.Bind("s", "a", time.Now())
+	b.Bind(nil, "s", "a", time.Now())
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -151,7 +151,7 @@ func TestDropAndAskAtOnce(t *testing.T) {
 				if has := b.Dropped("s", time.Now()); !has(fmt.Sprint(i, "-", j)) {
 					t.Error("not dropped at once")
 				}
-				b.Bind("s", "a", time.Now())
+				b.Bind(nil, "s", "a", time.Now())
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func TestDropAndAskAtOnce(t *testing.T) {
 func TestAskingForDroppedItemsCopiesNothing(t *testing.T) {
 	now := t0
 	b := bookAt(t, t.TempDir(), still(&now))
-	b.Bind("s", "a", now)
+	b.Bind(nil, "s", "a", now)
 	var all []string
 	for i := range maxDropped {
 		all = append(all, fmt.Sprint(i))

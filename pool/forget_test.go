@@ -22,7 +22,7 @@ func TestBookForgetsWhatTheStoreDropped(t *testing.T) {
 	outlives := open()
 	now := time.Now()
 	for id := range held {
-		outlives.Bind("ses_"+id, id, now)
+		outlives.Bind(nil, "ses_"+id, id, now)
 	}
 	block := Event{Account: "acct_a", At: now, Block: &Block{Until: now.Add(time.Hour), Reason: "usage_limit_reached"}}
 	if err := outlives.Learn(t.Context(), block); err != nil {

@@ -95,17 +95,19 @@ func (b *BookFile) Take(accounts []Account, q Query, now time.Time) Choice {
 	b.look(now)
 	c := Choose(accounts, b.book, q, now)
 	if c.Account != "" {
+		b.book.stayAway(accounts, q.Session, c.Account, now)
 		b.book.Bind(q.Session, c.Account, now)
 		b.later()
 	}
 	return c
 }
 
-// Bind notes that a call of a session goes to account; session "" is a call
-// without one.
-func (b *BookFile) Bind(session, account string, now time.Time) {
+// Bind notes that a call of a session goes to account, one of accounts; session
+// "" is a call without one.
+func (b *BookFile) Bind(accounts []Account, session, account string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.book.stayAway(accounts, session, account, now)
 	b.book.Bind(session, account, now)
 	b.later()
 }

@@ -108,7 +108,7 @@ func TestSessionsAreWrittenBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := bookAt(t, dir, time.Now), bookAt(t, dir, time.Now)
 		one.Take(accounts("a", "b"), Query{Session: "s"}, time.Now())
-		two.Bind("t", "b", time.Now())
+		two.Bind(nil, "t", "b", time.Now())
 		time.Sleep(time.Second)
 		synctest.Wait()
 		for _, b := range []*BookFile{one, two} {
@@ -124,7 +124,7 @@ func TestNothingIsWrittenBehindAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
 		closeBook(t, b)
-		b.Bind("s", "a", time.Now())
+		b.Bind(nil, "s", "a", time.Now())
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if _, err := os.Stat(filepath.Join(dir, "quota-cache.json")); err == nil {
@@ -172,7 +172,7 @@ func TestTheFileStaysSmall(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	b := bookAt(t, dir, still(&now))
 	for i := range 2 * maxSessions {
-		b.Bind(fmt.Sprint(i), "a", now)
+		b.Bind(nil, fmt.Sprint(i), "a", now)
 	}
 	closeBook(t, b)
 	data, err := os.ReadFile(filepath.Join(dir, "quota-cache.json"))
@@ -233,7 +233,7 @@ func TestWritesMerge(t *testing.T) {
 func TestForgottenStaysForgotten(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	one, two := bookAt(t, dir, still(&now)), bookAt(t, dir, still(&now))
-	one.Bind("s", "a", now)
+	one.Bind(nil, "s", "a", now)
 	learn(t, one, limitedFor("a", time.Hour), limitedFor("b", time.Hour))
 	if two.Sessions() != 1 { // two knows it as well
 		t.Error("no session")
@@ -274,7 +274,7 @@ func TestALostFileIsWrittenAgain(t *testing.T) {
 func TestALostFileIsNoRemoval(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	one, two := bookAt(t, dir, still(&now)), bookAt(t, dir, still(&now))
-	one.Bind("s", "a", now)
+	one.Bind(nil, "s", "a", now)
 	learn(t, one, limitedFor("a", time.Hour))
 	if err := os.Remove(filepath.Join(dir, "quota-cache.json")); err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func oneOfMany(t *testing.T, dir, number string) {
 	for j := range each {
 		until := now.Add(time.Duration(j+1) * time.Hour).Add(time.Minute)
 		id := fmt.Sprintf("%s-%d", number, j)
-		b.Bind("session "+id, id, now)
+		b.Bind(nil, "session "+id, id, now)
 		learn(t, b,
 			blocked(id, now, Block{Kind: BlockQuota, Window: "secondary", Until: until}),
 			blocked("shared", now, Block{Kind: BlockQuota, Window: "primary", Until: until}))

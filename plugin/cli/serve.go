@@ -60,6 +60,7 @@ func (a *app) serve(ctx context.Context, hostName string) error {
 	if err != nil {
 		return err
 	}
+	s.Settle(ctx)
 	serveErr := rpc.Serve(serving, a.In, a.Out, rpc.Options{Service: s, Log: log})
 	if serving.Err() != nil {
 		serveErr = nil // ended as it was told to

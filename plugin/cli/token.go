@@ -23,6 +23,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withService(cmd.Context(), func(s *plugin.Service) error {
+				s.Settle(cmd.Context())
 				token, err := a.freshToken(cmd.Context(), s, firstOf(args))
 				if err != nil {
 					return err
