@@ -81,7 +81,9 @@ func (o *openCode) meet(base, name string) {
 type message struct {
 	ID    string
 	Title string
-	Parts []struct{ Type, Text string }
+
+	URL, Method, Instructions string // of a login that was started
+	Parts                     []struct{ Type, Text string }
 }
 
 func (m message) text() string {
@@ -95,23 +97,28 @@ func (m message) text() string {
 }
 
 func (o *openCode) request(method, address, body string) message {
+	var m message
+	o.exchange(method, address, body, &m)
+	return m
+}
+
+// exchange sends a request to OpenCode's server and reads its JSON answer.
+func (o *openCode) exchange(method, address, body string, answer any) {
 	ctx, cancel := context.WithTimeout(o.t.Context(), hung)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
 		o.t.Error(err)
-		return message{}
+		return
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		o.t.Error(err)
-		return message{}
+		return
 	}
 	defer res.Body.Close()
-	var m message
-	if err := json.NewDecoder(res.Body).Decode(&m); err != nil || res.StatusCode != http.StatusOK {
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil || res.StatusCode != http.StatusOK {
 		o.t.Errorf("%s %s: %s, %v", method, address, res.Status, err)
 	}
-	return m
 }

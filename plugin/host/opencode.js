@@ -32,21 +32,21 @@ function hasCredential(link) {
 
 const credential = { type: "oauth", refresh: SENTINEL, access: SENTINEL, expires: NO_END }
 
-/** A way to log in, led by codex-rota; OpenCode itself is only given the sentinel. @param {Link} link @param {string} method @param {string} label */
+/** A way to log in, led by codex-rota, which may go on in another way than was asked for; OpenCode itself is only given the sentinel. @param {Link} link @param {string} method @param {string} label */
 function login(link, method, label) {
   const authorize = async () => {
     try {
-      const { login, url, instructions } = await link.call("login/start", { method })
+      const { login, url, instructions, method: way } = await link.call("login/start", { method })
       const callback = async (text) => {
         try {
-          await (method === "paste" ? link.call("login/paste", { login, text }) : link.call("login/wait", { login }))
+          await (way === "paste" ? link.call("login/paste", { login, text }) : link.call("login/wait", { login }))
           return { ...credential, type: "success" }
         } catch (error) {
           link.log("error", `the login did not succeed: ${error.message}`)
           return { type: "failed" }
         }
       }
-      return { url, instructions, method: method === "paste" ? "code" : "auto", callback }
+      return { url, instructions, method: way === "paste" ? "code" : "auto", callback }
     } catch (error) {
       const why = error.code === METHOD_NOT_FOUND ? "" : ` (${error.message})`
       const instructions = `This login cannot be done from here${why}. Run "codex-rota add" in a terminal.`

@@ -245,7 +245,7 @@ test("tools print what the command prints", async (t) => {
 test("a login is led by codex-rota and gives OpenCode the sentinel", async (t) => {
   const started = []
   const stub = await Stub.start(t, {
-    "login/start": ({ method }) => started.push(method) && { login: "l1", url: "https://auth.example/", instructions: "Open it." },
+    "login/start": ({ method }) => started.push(method) && { login: "l1", method, url: "https://auth.example/", instructions: "Open it." },
     "login/wait": () => ({ account: {} }),
     "login/paste": () => ({ account: {} }),
   })
@@ -260,6 +260,18 @@ test("a login is led by codex-rota and gives OpenCode the sentinel", async (t) =
   assert.deepEqual(stub.of("login/paste")[0].params, { login: "l1", text: "pasted" })
   stub.methods["login/wait"] = () => ({ error: { code: -32003, message: "denied" } })
   assert.deepEqual(await (await auth.methods[0].authorize({})).callback(), { type: "failed" })
+})
+
+test("a login by browser goes on with paste where codex-rota says so", async (t) => {
+  const stub = await Stub.start(t, {
+    "login/start": () => ({ login: "l1", method: "paste", url: "https://auth.example/", instructions: "Port 1455 is taken." }),
+    "login/paste": () => ({ account: {} }),
+  })
+  const { auth } = await (await installed(t, { auth: oauth })).server({ client: client(), directory: "/p" })
+  const { method, callback } = await auth.methods[0].authorize({})
+  assert.equal(method, "code")
+  assert.equal((await callback("pasted")).type, "success")
+  assert.deepEqual(stub.of("login/paste")[0].params, { login: "l1", text: "pasted" })
 })
 
 test("where there is no login yet, the command is named", async (t) => {
