@@ -1,0 +1,43 @@
+package plugin
+
+import (
+	"testing"
+	"time"
+)
+
+const aDelta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n"
+
+// TestTurnStateStaysWithItsAccount: the host echoes the turn state for the rest
+// of the turn. It goes to the account that gave it and to no other.
+func TestTurnStateStaysWithItsAccount(t *testing.T) {
+	state := Header{turnStateHeader, "opaque"}
+	sent := func(p *Prepared) bool {
+		_, ok := header(p.Headers, turnStateHeader)
+		return ok
+	}
+	t.Run("given in this session", func(t *testing.T) {
+		r := newServiceRig(t, 2, rigOptions{})
+		r.prepare("1", "s")
+		r.wantDeliver(r.respond("1", 200, aDelta, state))
+		if !sent(r.prepare("2", "s", state)) {
+			t.Error("the account that gave it does not get it back")
+		}
+		v := r.respond("2", 429, limited(time.Hour))
+		if r.wantRetry(v, 1); sent(v.Request) {
+			t.Error("the retry on another account carries it")
+		}
+		if sent(r.prepare("3", "s", state)) {
+			t.Error("the next call, on another account, carries it")
+		}
+	})
+	t.Run("given to another process", func(t *testing.T) {
+		r := newServiceRig(t, 2, rigOptions{})
+		if !sent(r.prepare("1", "s", state)) {
+			t.Error("it is dropped although nothing says whose it is")
+		}
+		v := r.respond("1", 429, limited(time.Hour))
+		if r.wantRetry(v, 1); sent(v.Request) {
+			t.Error("the retry on another account carries it")
+		}
+	})
+}
