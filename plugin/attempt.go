@@ -193,11 +193,7 @@ func (s *Service) noAccount(choice pool.Choice, now time.Time) *Error {
 	case usable == 0:
 		return s.refuse(CodeNoAccounts, time.Time{})
 	case choice.NotServed:
-		e := s.refuse(CodeNoAccounts, time.Time{})
-		e.Message = "no ChatGPT account in the pool may use this model. Type: codex-rota explain"
-		e.Hint = "codex-rota explain"
-		e.Response = hostResponse(s.hostName(), e)
-		return e
+		return s.refuse(modelNotServed, time.Time{})
 	}
 	return s.refuse(CodeLoginRequired, time.Time{})
 }

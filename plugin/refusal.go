@@ -22,6 +22,10 @@ func (s *Service) refuse(code Code, retryAt time.Time) *Error {
 	return e
 }
 
+// modelNotServed is no_accounts for one model: accounts are ready, and none of
+// them may serve it.
+const modelNotServed Code = "model_not_served"
+
 // refusal builds the error. The words are ours and hold at most a time: no ids,
 // labels or upstream text. A test runs OpenCode's own retry pattern over every
 // one of them, because a match would make it ask again.
@@ -33,6 +37,9 @@ func refusal(code Code, retryAt time.Time, accounts []AccountState, now time.Tim
 		if len(accounts) > 0 {
 			e.Message, e.Hint = "every ChatGPT account in the pool is disabled", "codex-rota enable WHO"
 		}
+	case modelNotServed:
+		e.Code = CodeNoAccounts
+		e.Message, e.Hint = "no ChatGPT account in the pool may use this model", "codex-rota explain"
 	case CodeLoginRequired:
 		e.Message, e.Hint = loginMessage(accounts)
 	case CodeAllLimited:

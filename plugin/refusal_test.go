@@ -35,7 +35,7 @@ func retryPattern(t *testing.T) (patterns []*regexp.Regexp, thrown []string) {
 func TestRefusalsEndTheTurn(t *testing.T) {
 	patterns, thrown := retryPattern(t)
 	now := time.Date(2027, 1, 15, 12, 0, 0, 0, time.UTC)
-	for _, code := range []Code{CodeTooLarge, CodeProtocolMismatch, CodeNoAccounts, CodeLoginRequired, CodeAllLimited, CodePinnedUnavailable,
+	for _, code := range []Code{CodeTooLarge, CodeProtocolMismatch, CodeNoAccounts, modelNotServed, CodeLoginRequired, CodeAllLimited, CodePinnedUnavailable,
 		CodeUpstreamUnreachable, CodeStoreUnreadable, CodeStoreConflict, CodeCancelled, CodeInternal} {
 		for _, accounts := range [][]AccountState{nil, {{ID: "acct_000000000429", Label: "rate limit", State: "ready"}}, make([]AccountState, 429)} {
 			for _, retryAt := range []time.Time{{}, now.Add(2*time.Hour + 29*time.Minute), now.Add(100 * time.Hour)} {
