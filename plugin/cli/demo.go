@@ -58,12 +58,12 @@ func (a *app) demo(ctx context.Context, noHost bool, hostsDir string) error {
 	}
 	fmt.Fprintf(a.Out, "Three simulated accounts are in a temporary pool: personal, work, second.\nThe weekly limit of \"personal\" is spent.\n\n")
 	env := p.env(a.Environ(), "ENABLE_PLUGIN_REQUEST_LOGGING=1")
-	var answer string
+	var answer, said string // said: on stderr
 	if noHost {
 		fmt.Fprintln(a.Out, "codex-rota serve is asked through its own pipe:")
 		answer, err = a.demoPipe(ctx, env)
 	} else {
-		answer, err = a.demoOpenCode(ctx, p, env, hostsDir)
+		answer, said, err = a.demoOpenCode(ctx, p, env, hostsDir)
 	}
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -72,7 +72,7 @@ func (a *app) demo(ctx context.Context, noHost bool, hostsDir string) error {
 	if err := a.printCalls(p); err != nil {
 		return err
 	}
-	return judgeDemo(p, answer, seats[1].Name)
+	return judgeDemo(p.sim.Calls(sim.KindResponses), answer, said, seats[1].Name)
 }
 
 // demoPipe makes the call through the plugin's own pipe.
@@ -89,32 +89,32 @@ func (a *app) demoPipe(ctx context.Context, env []string) (string, error) {
 }
 
 // demoOpenCode registers the plugin in the temporary home and runs the real
-// OpenCode there.
-func (a *app) demoOpenCode(ctx context.Context, p *playground, env []string, hostsDir string) (string, error) {
+// OpenCode there. It gives what OpenCode wrote on stdout and on stderr.
+func (a *app) demoOpenCode(ctx context.Context, p *playground, env []string, hostsDir string) (answer, said string, err error) {
 	if hostsDir == "" {
 		here, err := os.Getwd()
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
 		hostsDir = filepath.Join(here, ".hosts")
 	}
 	binary, err := host.FindOrInstallOpenCode(ctx, hostsDir, a.Err)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := host.PrepareHome(p.dir); err != nil {
-		return "", err
+		return "", "", err
 	}
 	registered := host.NewOpenCode(host.OpenCodeOptions{Home: p.dir, Env: func(string) string { return "" }, Binary: a.Executable, Version: plugin.Version})
 	if _, err := registered.Install(false); err != nil {
-		return "", err
+		return "", "", err
 	}
 	fmt.Fprintf(a.Out, "$ opencode run %q --model openai/%s\n", demoPrompt, demoModel)
 	ctx, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
 	project := filepath.Join(p.dir, "project")
 	if err := os.MkdirAll(project, 0o700); err != nil {
-		return "", err
+		return "", "", err
 	}
 	cmd := exec.CommandContext(ctx, binary, "run", demoPrompt, "--model", "openai/"+demoModel)
 	cmd.Dir = project
@@ -122,9 +122,9 @@ func (a *app) demoOpenCode(ctx context.Context, p *playground, env []string, hos
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("opencode run: %w\n%s%s", err, out.String(), errOut.String())
+		return "", "", fmt.Errorf("opencode run: %w\n%s%s", err, out.String(), errOut.String())
 	}
-	return strings.TrimSpace(out.String()), nil
+	return strings.TrimSpace(out.String()), errOut.String(), nil
 }
 
 // printCalls joins what the simulation received with what the request log says

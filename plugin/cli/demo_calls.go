@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"codex-rota/logging"
@@ -56,13 +57,17 @@ func (v *verdicts) of(call sim.Call) (verdict, why string) {
 	return "", ""
 }
 
-// judgeDemo holds what the demo promised against what happened.
-func judgeDemo(p *playground, answer, second string) error {
+// judgeDemo holds what the demo promised against what happened: the answer, what
+// OpenCode said on stderr, and the model calls that the simulation received.
+func judgeDemo(calls []sim.Call, answer, said, second string) error {
+	if complaint := errorLine(said); complaint != "" {
+		return fmt.Errorf("demo: the person sees an error: %s", complaint)
+	}
 	if !strings.Contains(answer, second) {
 		return fmt.Errorf("demo: the answer did not come from %q", second)
 	}
 	refused := 0
-	for _, call := range p.sim.Calls(sim.KindResponses) {
+	for _, call := range calls {
 		if call.Refused != "" {
 			return fmt.Errorf("demo: the simulated backend objects: %s", call.Refused)
 		}
@@ -75,6 +80,21 @@ func judgeDemo(p *playground, answer, second string) error {
 	}
 	return nil
 }
+
+// errorLine is the first line in which OpenCode tells of an error, without its
+// colours: "Error: …", whatever its exit code. "" when there is none.
+func errorLine(said string) string {
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(colour.ReplaceAllString(line, ""))
+		if strings.HasPrefix(line, "Error:") {
+			return line
+		}
+	}
+	return ""
+}
+
+// colour is how a terminal is told of one.
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")

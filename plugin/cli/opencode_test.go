@@ -173,10 +173,7 @@ type shown struct {
 	code          int // -1: ended by a signal
 }
 
-var (
-	colour  = regexp.MustCompile("\x1b\\[[0-9;]*m")
-	logLine = regexp.MustCompile("(?m)^timestamp=.*\n")
-)
+var logLine = regexp.MustCompile("(?m)^timestamp=.*\n")
 
 func (r *running) wait() shown {
 	r.o.t.Helper()
