@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -121,32 +122,46 @@ func TestAllLimited(t *testing.T) {
 }
 
 // TestSessionStaysOnGuest: after a fail-over the session keeps the account it
-// went to, in another process too.
+// went to, in another process too, while new sessions go elsewhere.
 func TestSessionStaysOnGuest(t *testing.T) {
 	r := newRig(t, named("a", "b", "c")...)
 	r.fault("weekly-limit", onSeat("a"))
-	h, _ := r.serve("")
-	if text, _, err := r.call(h, hostCall{name: "1", session: "s"}); text != "Hello from b" {
-		t.Fatalf("got %q, %v", text, err)
-	}
-	for _, name := range []string{"2", "3"} {
-		if text, _, err := r.call(h, hostCall{name: name, session: "s"}); text != "Hello from b" {
-			t.Errorf("call %s: %q, %v", name, text, err)
+	want := func(h *miniHost, call, session, seat string) {
+		t.Helper()
+		if text, _, err := r.call(h, hostCall{name: call, session: session}); text != "Hello from "+seat {
+			t.Errorf("call %s of session %s: %q, %v, want it from %s", call, session, text, err, seat)
 		}
 	}
+	h, _ := r.serve("")
+	want(h, "1", "s", "b")
+	r.must("switch", "c")
+	want(h, "2", "s", "b")
+	want(h, "3", "new", "c")
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	h, _ = r.serve("")
+	want(h, "4", "s", "b")
+	want(h, "5", "newer", "c")
 }
 
-// TestHerd: several processes meet expired tokens at once; each account is
-// refreshed exactly once.
+// TestHerd: several processes meet expired tokens at once; each account that is
+// used is refreshed exactly once, and no other is.
 func TestHerd(t *testing.T) {
-	r := newRig(t, sim.Seat{Name: "a", Expired: true}, sim.Seat{Name: "b", Expired: true})
+	r := newRig(t, sim.Seat{Name: "a", Expired: true}, sim.Seat{Name: "b", Expired: true}, sim.Seat{Name: "c", Expired: true})
 	const processes = 4
 	done := make(chan error, processes)
 	for i := range processes {
-		h, _ := r.serve("")
+		h, _ := r.serve("", "CODEX_ROTA_ROTATION=round-robin")
 		go func() {
-			_, _, err := h.generate(t.Context(), hostCall{name: "1", session: strings.Repeat("s", i+1)})
-			done <- err
+			for j := range 2 {
+				session := fmt.Sprint(i, " ", j)
+				if _, _, err := h.generate(t.Context(), hostCall{name: session, session: session}); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
 		}()
 	}
 	for range processes {
@@ -154,9 +169,20 @@ func TestHerd(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	used := map[string]bool{}
+	for _, call := range r.sim.Calls(sim.KindResponses) {
+		used[call.Seat] = true
+	}
+	if len(used) < 2 {
+		t.Errorf("only %v was used: this is no herd", used)
+	}
 	for _, seat := range r.seats {
-		if n := r.sim.RefreshCount(seat); n > 1 {
-			t.Errorf("%s was refreshed %d times", seat.Name, n)
+		want := 0
+		if used[seat.Name] {
+			want = 1
+		}
+		if n := r.sim.RefreshCount(seat); n != want {
+			t.Errorf("%s was refreshed %d times, want %d", seat.Name, n, want)
 		}
 	}
 	r.mustBeObedient()
