@@ -1,0 +1,196 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"codex-rota/pool/atomicfile"
+)
+
+// faultyDisk is the real file layer, of which one step fails once armed.
+type faultyDisk struct {
+	osDisk
+	target string // the end of the file's name, "" for any
+	step   atomicfile.Step
+	err    error
+	armed  bool
+	hits   int
+}
+
+func (d *faultyDisk) replace(path string, data []byte) error {
+	d.writer.Before = func(step atomicfile.Step, path string) error {
+		if d.armed && step == d.step && strings.Contains(filepath.Base(path), d.target) {
+			d.hits++
+			return d.err
+		}
+		return nil
+	}
+	return d.osDisk.replace(path, data)
+}
+
+// A disk that fails any step of writing any file: the change is refused with a
+// text that names the file, or it is made; nothing in between. What was there
+// can be read, calls get the token that is held, and once the disk is well
+// again everything works.
+func TestEveryWriteFailsOnce(t *testing.T) {
+	steps := []atomicfile.Step{atomicfile.StepCreate, atomicfile.StepWrite, atomicfile.StepSync, atomicfile.StepClose, atomicfile.StepRename, atomicfile.StepSyncDir}
+	kinds := map[string]error{"full": syscall.ENOSPC, "input/output error": syscall.EIO, "read-only": syscall.EROFS, "not permitted": syscall.EACCES}
+	files := map[string]string{"accounts file": accountsName, "flagged file": flaggedName, "intent": ".intent", "backup": ".r0", "any file": ""}
+	cases, failures := 0, 0
+	for file, target := range files {
+		for _, step := range steps {
+			for kind, cause := range kinds {
+				t.Run(file+"/"+string(step)+"/"+kind, func(t *testing.T) {
+					r := newRig(t)
+					d := &faultyDisk{target: target, step: step, err: cause}
+					s := r.open(Options{disk: d})
+					a := r.add(anna, time.Hour)
+					b := r.add(bert, time.Hour)
+					if _, err := s.Accounts(); err != nil {
+						t.Fatal(err)
+					}
+					d.armed = true
+					cases++
+					for name, change := range map[string]func() error{
+						"label":  func() error { return s.Update(t.Context(), a.ID, func(a *Account) error { a.Label = "x"; return nil }) },
+						"flag":   func() error { return s.Flag(t.Context(), b.ID, Flag{Kind: FlagSuspended, Reason: "test"}, b.Access) },
+						"remove": func() error { return s.Remove(t.Context(), "acct_nobody") },
+					} {
+						err := change()
+						if name == "remove" {
+							continue // of nobody: whatever it says, nothing is lost
+						}
+						if err != nil {
+							failures++
+							var unwritable *UnwritableError
+							if !errors.As(err, &unwritable) || !strings.Contains(err.Error(), unwritable.Path) || !filepath.IsAbs(unwritable.Path) {
+								t.Errorf("%s: %v does not name the file", name, err)
+							}
+						}
+					}
+					if list, err := r.open(Options{}).Accounts(); err != nil || len(list) != 2 {
+						t.Errorf("%d accounts, %v", len(list), err)
+					}
+					if token, err := s.Token(t.Context(), a.ID, TokenOptions{}); err != nil || !token.Access.Equal(a.Access) {
+						t.Errorf("a call in flight: %v", err)
+					}
+					d.armed = false
+					if _, err := s.Token(t.Context(), a.ID, TokenOptions{Rejected: a.Access}); err != nil {
+						t.Errorf("on a disk that is well again: %v", err)
+					}
+					if n := r.issuer.presentedAgain(); n != 0 {
+						t.Errorf("%d used-up tokens were presented", n)
+					}
+				})
+			}
+		}
+	}
+	t.Logf("figures: %d files × %d steps × %d causes = %d broken disks: %d changes refused with the file's name, nothing lost or half written", len(files), len(steps), len(kinds), cases, failures)
+}
+
+// smallDisk mounts a tmpfs of its own for the test.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("SKIPPED: a small tmpfs can be mounted on Linux by root only; the full disk was not tried for real")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size+",mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: no tmpfs can be mounted here (%v: %s); the full disk was not tried for real", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// fillDisk writes until the disk takes no more, and gives what makes room again.
+func fillDisk(t *testing.T, dir string) (room func()) {
+	t.Helper()
+	path := filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 16; size > 0; size /= 2 {
+		for block := make([]byte, size); err == nil; _, err = f.Write(block) {
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+		err = nil
+	}
+	return func() {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+	}
+}
+
+// The same for real: a small disk that fills up at every step of a refresh.
+func TestFullDiskForReal(t *testing.T) {
+	root := smallDisk(t, "2m")
+	served, renewed, refused := 0, 0, 0
+	for _, step := range append([]string{"before"}, refreshSteps...) {
+		r := &rig{t: t, dir: filepath.Join(root, strings.ReplaceAll(step, " ", "-")), clock: newTick()}
+		r.issuer = newIssuer(t, r.clock.now)
+		r.Store = r.open(Options{})
+		a := r.add(anna, 4*time.Minute) // still good, and due to be renewed
+		other := r.add(bert, time.Hour)
+		r.clock.add(2 * time.Minute)
+		room := func() {}
+		s := r.open(Options{fault: func(at string) {
+			if at == step {
+				room = fillDisk(t, root)
+			}
+		}})
+		if step == "before" {
+			room = fillDisk(t, root)
+		}
+		token, err := s.Token(t.Context(), a.ID, TokenOptions{})
+		if err != nil {
+			t.Errorf("full from %q on: %v", step, err)
+		} else if served++; token.Renewed {
+			renewed++
+		}
+		if err := s.Update(t.Context(), other.ID, func(a *Account) error { a.Note = strings.Repeat("long ", 2000); return nil }); err != nil {
+			refused++
+			var unwritable *UnwritableError
+			if !errors.As(err, &unwritable) || !strings.Contains(err.Error(), unwritable.Path) {
+				t.Errorf("full from %q on: %v does not name the file", step, err)
+			}
+		}
+		if list, err := r.open(Options{}).Accounts(); err != nil || len(list) != 2 {
+			t.Errorf("full from %q on: %d accounts, %v", step, len(list), err)
+		}
+		room()
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		next := r.open(Options{})
+		held, err := next.Token(t.Context(), a.ID, TokenOptions{})
+		if err == nil {
+			_, err = next.Token(t.Context(), a.ID, TokenOptions{Rejected: held.Access})
+		}
+		if err != nil || r.issuer.presentedAgain() != 0 {
+			t.Errorf("with room again after %q: %v, %d used-up tokens presented", step, err, r.issuer.presentedAgain())
+		}
+		if err := os.RemoveAll(r.dir); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("figures: a real tmpfs of 2 MiB full from each of %d points on: %d calls served (%d with a renewed token), %d changes refused with the file's name, 0 used-up tokens presented",
+		len(refreshSteps)+1, served, renewed, refused)
+}
