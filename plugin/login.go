@@ -54,10 +54,6 @@ func (s *Service) LoginStart(ctx context.Context, p LoginStartParams) (*LoginSta
 	life, end := context.WithCancel(s.stop)
 	detach := context.AfterFunc(ctx, end)
 	started, l, err := s.startLogin(ctx, life, p.Method, options)
-	if err == nil && !detach() {
-		l.Cancel()
-		err = auth.ErrLoginCancelled
-	}
 	if err != nil {
 		end()
 		return nil, s.loginError(err)
@@ -66,6 +62,9 @@ func (s *Service) LoginStart(ctx context.Context, p LoginStartParams) (*LoginSta
 		defer end()
 		s.finishLogin(l, p.Label, started.Method)
 	})
+	if !detach() { // nobody learned of the login
+		return nil, s.loginError(auth.ErrLoginCancelled)
+	}
 	return started, nil
 }
 
@@ -255,13 +254,14 @@ func (t *loginTable) get(id string) (*login, *Error) {
 	return nil, badParams("login names no login that this process knows; login/start gives one")
 }
 
-// browsers are the logins by browser that are not over.
+// browsers are the logins by browser. One that is over may still hold the port
+// for a while, to tell a browser that comes late.
 func (t *loginTable) browsers() []*login {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var out []*login
 	for _, l := range t.byID {
-		if l.browser && !l.over() {
+		if l.browser {
 			out = append(out, l)
 		}
 	}

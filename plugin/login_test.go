@@ -356,6 +356,14 @@ func TestSecondBrowserLogin(t *testing.T) {
 	}
 	browse(t, second.URL)
 	r.wait(second)
+	for range 20 { // the port of a login that is just over is free again
+		next := r.start(LoginStartParams{Method: LoginBrowser})
+		if next.Method != LoginBrowser {
+			t.Fatalf("the next goes on by %s: %s", next.Method, next.Notice)
+		}
+		browse(t, next.URL)
+		r.wait(next)
+	}
 }
 
 // The code of the earlier login is on its way: it is not lost to the later one.
@@ -452,6 +460,21 @@ func TestLoginCancel(t *testing.T) {
 		if _, err := r.LoginPaste(t.Context(), LoginPasteParams{started.Login, "ac_1"}); failed(err) == "" {
 			t.Errorf("%s: a paste afterwards was taken", method)
 		}
+	}
+}
+
+// Who asks for a login and is gone before it has begun gets none.
+func TestLoginStartIsCancelled(t *testing.T) {
+	r := newLoginRig(t, "ann")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, method := range []string{LoginBrowser, LoginPaste, LoginDevice} {
+		if _, err := r.LoginStart(ctx, LoginStartParams{Method: method}); failed(err) != string(CodeCancelled) {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	if started := r.start(LoginStartParams{Method: LoginBrowser}); started.Method != LoginBrowser {
+		t.Errorf("the port is not free: %s", started.Notice)
 	}
 }
 
