@@ -42,13 +42,14 @@ type issuer struct {
 	*httptest.Server
 	now func() time.Time
 
-	mu       sync.Mutex
-	live     map[string]person // refresh token → whose it is
-	spent    map[string]bool
-	requests map[string]int // account → exchanges asked for
-	reused   int
-	serial   int
-	life     time.Duration
+	mu        sync.Mutex
+	live      map[string]person // refresh token → whose it is
+	spent     map[string]bool
+	successor map[string]string // spent token → the one it was exchanged for
+	requests  map[string]int    // account → exchanges asked for
+	reused    int
+	serial    int
+	life      time.Duration
 
 	// fail, when it says so, answers in the issuer's place; hold is called
 	// after the token was rotated, before the answer is sent.
@@ -57,7 +58,7 @@ type issuer struct {
 }
 
 func newIssuer(t testing.TB, now func() time.Time) *issuer {
-	i := &issuer{now: now, live: map[string]person{}, spent: map[string]bool{}, requests: map[string]int{}, life: time.Hour}
+	i := &issuer{now: now, live: map[string]person{}, spent: map[string]bool{}, successor: map[string]string{}, requests: map[string]int{}, life: time.Hour}
 	i.Server = httptest.NewServer(i)
 	t.Cleanup(i.Close)
 	return i
@@ -103,6 +104,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	delete(i.live, token)
 	i.spent[token] = true
 	refresh, access := i.issue(p, i.life)
+	i.successor[token] = refresh
 	hold, life := i.hold, i.life
 	i.mu.Unlock()
 	if hold != nil {

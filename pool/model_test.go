@@ -1,0 +1,284 @@
+package pool
+
+import (
+	"flag"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// seatModel is what one seat should look like, kept by a sequential model that
+// knows neither files nor processes.
+type seatModel struct {
+	refresh string // of the newest login or exchange
+	label   string
+	enabled bool
+	loggedOut,
+	pinned bool
+	until  time.Time // of its last block
+	probed time.Time
+	// past is the end of a block from before the seat was removed and added
+	// again. The limit is upstream's: a process may remember it still.
+	past time.Time
+}
+
+// poolModel drives several stores and quota books over one folder, each with
+// caches of its own, and compares all of them with the model after each step.
+type poolModel struct {
+	*rig
+	stores []*Store
+	books  []*BookFile
+	seats  map[string]*seatModel // user → what is expected; absent: not in the pool
+	ids    map[string]string     // user → public id
+	past   map[string]time.Time  // user → the last block of a removed seat
+	steps  map[string]int
+}
+
+var modelSeats = []person{{"W1", "u-a", "a@example.com"}, {"W1", "u-b", "b@example.com"}, {"W2", "u-a2", "a@example.com"}}
+
+// inService stands for any account when only what holds it is asked.
+var inService = account("in service")
+
+func (m *poolModel) store(t *rapid.T) *Store {
+	return m.stores[rapid.IntRange(0, len(m.stores)-1).Draw(t, "store")]
+}
+
+func (m *poolModel) book(t *rapid.T) *BookFile {
+	return m.books[rapid.IntRange(0, len(m.books)-1).Draw(t, "book")]
+}
+
+// known draws a seat that is in the pool.
+func (m *poolModel) known(t *rapid.T) (*seatModel, string) {
+	var users []string
+	for user := range m.seats {
+		users = append(users, user)
+	}
+	if len(users) == 0 {
+		t.Skip("the pool is empty")
+	}
+	slices.Sort(users)
+	user := rapid.SampledFrom(users).Draw(t, "seat")
+	return m.seats[user], m.ids[user]
+}
+
+func (m *poolModel) did(t *rapid.T, step string, err error) {
+	m.steps[step]++
+	if err != nil {
+		t.Fatalf("%s: %v", step, err)
+	}
+}
+
+// login adds a seat, logs one in again, or heals one that is logged out.
+func (m *poolModel) login(t *rapid.T) {
+	p := rapid.SampledFrom(modelSeats).Draw(t, "person")
+	tokens := m.issuer.login(p, time.Hour)
+	a, result, err := m.store(t).Add(t.Context(), tokens, "", "test")
+	m.did(t, "login", err)
+	seat := m.seats[p.user]
+	want := []AddResult{AddedUpdated}
+	switch {
+	case seat == nil:
+		want = []AddResult{AddedNew, AddedSecondSeat, AddedSecondWorkspace}
+		seat = &seatModel{enabled: true, past: m.past[p.user]}
+		if len(m.seats) == 0 {
+			want = want[:1]
+		}
+		m.seats[p.user] = seat
+	case seat.loggedOut:
+		want = []AddResult{AddedHealed}
+	}
+	if !slices.Contains(want, result) || m.ids[p.user] != "" && m.ids[p.user] != a.ID {
+		t.Fatalf("the login is %q with id %s, want one of %q and %s", result, a.ID, want, m.ids[p.user])
+	}
+	seat.refresh, seat.loggedOut = tokens.Refresh.Reveal(), false
+	m.ids[p.user] = a.ID
+}
+
+func (m *poolModel) edit(t *rapid.T) {
+	seat, id := m.known(t)
+	seat.label = rapid.StringMatching(`[a-z]{1,3}`).Draw(t, "label")
+	m.did(t, "label", m.store(t).Update(t.Context(), id, func(a *Account) error { a.Label = seat.label; return nil }))
+}
+
+func (m *poolModel) disable(t *rapid.T) {
+	seat, id := m.known(t)
+	seat.enabled = !seat.enabled
+	m.did(t, "disable", m.store(t).Update(t.Context(), id, func(a *Account) error { a.Enabled = seat.enabled; return nil }))
+}
+
+func (m *poolModel) pin(t *rapid.T) {
+	seat, id := m.known(t)
+	for _, s := range m.seats {
+		s.pinned = s == seat
+	}
+	m.did(t, "pin", m.store(t).Pin(t.Context(), id))
+}
+
+func (m *poolModel) logout(t *rapid.T) {
+	seat, id := m.known(t)
+	seat.loggedOut, seat.refresh = true, ""
+	m.did(t, "logout", m.store(t).Logout(t.Context(), id))
+}
+
+func (m *poolModel) remove(t *rapid.T) {
+	_, id := m.known(t)
+	m.did(t, "remove", m.store(t).Remove(t.Context(), id))
+	for user, known := range m.ids {
+		if known == id {
+			m.past[user] = latest(m.seats[user].until, m.seats[user].past)
+			delete(m.seats, user)
+			delete(m.ids, user)
+		}
+	}
+}
+
+// refresh renews a seat's token: by the clock or because upstream refused it.
+func (m *poolModel) refresh(t *rapid.T) {
+	seat, id := m.known(t)
+	s := m.store(t)
+	a, err := s.Account(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := s.Token(t.Context(), id, TokenOptions{Rejected: a.Access})
+	if seat.loggedOut {
+		if !isRefused(err) {
+			t.Fatalf("a token of a seat that is logged out: %v", err)
+		}
+		m.steps["refresh refused"]++
+		return
+	}
+	m.did(t, "refresh", err)
+	if token.Access.Equal(a.Access) {
+		t.Fatal("the refused token was given again")
+	}
+	m.issuer.set(func(i *issuer) { seat.refresh = i.successor[seat.refresh] }) // "" would agree with no account
+}
+
+func (m *poolModel) limit(t *rapid.T) {
+	seat, id := m.known(t)
+	until := m.clock.now().Add(time.Duration(rapid.IntRange(1, 300).Draw(t, "minutes")) * time.Minute)
+	err := m.book(t).Learn(t.Context(), Event{Account: id, At: m.clock.now(), Block: &Block{Kind: BlockRateLimit, Until: until, Reason: "test"}})
+	m.did(t, "limit", err)
+	seat.until = latest(seat.until, until)
+}
+
+// probe claims the look at a blocked account through two books: one gets it.
+func (m *poolModel) probe(t *rapid.T) {
+	seat, id := m.known(t)
+	now := m.clock.now()
+	err := m.book(t).Learn(t.Context(), Event{Account: id, At: now, Block: &Block{Kind: BlockQuota, Window: WindowSecondary, Until: now.Add(time.Hour), Reason: "test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seat.until = latest(seat.until, now.Add(time.Hour))
+	m.clock.add(11 * time.Minute)
+	claims := 0
+	for _, b := range m.books {
+		if b.ClaimProbe(t.Context(), id, m.clock.now()) {
+			claims++
+		}
+	}
+	want := 1
+	if m.clock.now().Sub(seat.probed) < probeEvery {
+		want = 0
+	}
+	if claims > 1 || claims != want && seat.past.IsZero() {
+		t.Fatalf("%d processes probe, want %d", claims, want)
+	}
+	seat.probed = m.clock.now()
+	m.did(t, "probe", nil)
+}
+
+// ahead is a time that is still to come, else none.
+func (m *poolModel) ahead(at time.Time) time.Time {
+	if at.After(m.clock.now()) {
+		return at
+	}
+	return time.Time{}
+}
+
+// agree compares every store and book with the model.
+func (m *poolModel) agree(t *rapid.T) {
+	for i, s := range m.stores {
+		list, err := s.Accounts()
+		if err != nil || len(list) != len(m.seats) {
+			t.Fatalf("store %d has %d accounts, %v; want %d", i, len(list), err, len(m.seats))
+		}
+		for user, seat := range m.seats {
+			a, err := s.Account(m.ids[user])
+			if err != nil {
+				t.Fatalf("store %d: %s: %v", i, user, err)
+			}
+			if a.Refresh.Reveal() != seat.refresh || a.Label != seat.label || a.Enabled != seat.enabled ||
+				a.Pinned != seat.pinned || (a.Flag != nil) != seat.loggedOut {
+				t.Fatalf("store %d: %s is %+v, want %+v", i, user, a, *seat)
+			}
+			for j, b := range m.books {
+				f := b.Facts(a.ID)
+				held := StateOf(&inService, &f, "m", m.clock.now())
+				if want, past := m.ahead(seat.until), m.ahead(latest(seat.until, seat.past)); !held.Until.Equal(want) && !held.Until.Equal(past) {
+					t.Fatalf("book %d: %s is %+v, want until %s or %s", j, user, held, want, past)
+				}
+			}
+		}
+	}
+	if n := m.issuer.presentedAgain(); n != 0 {
+		t.Fatalf("%d used-up tokens were presented", n)
+	}
+}
+
+// Random sequences of what people and calls do, each through another store
+// with its own stale memory, give what a model without any files gives.
+func TestStoresFollowTheModel(t *testing.T) {
+	fewerHistories(t, 15)
+	steps := map[string]int{}
+	runs := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		runs++
+		m := &poolModel{rig: newRig(t), seats: map[string]*seatModel{}, ids: map[string]string{}, past: map[string]time.Time{}, steps: steps}
+		for range 3 {
+			s := m.open(Options{})
+			m.stores = append(m.stores, s)
+			m.books = append(m.books, OpenBook(BookOptions{
+				Path: filepath.Join(m.dir, "quota-cache.json"), LockPath: filepath.Join(s.LockDir(), "quota-cache.lock"),
+				Now: m.clock.now, Holds: s.Holds,
+			}))
+		}
+		defer func() {
+			for _, b := range m.books {
+				closeBook(t, b)
+			}
+			m.issuer.Close()
+		}()
+		rt.Repeat(map[string]func(*rapid.T){
+			"": m.agree, "login": m.login, "label": m.edit, "disable": m.disable, "pin": m.pin, "logout": m.logout,
+			"remove": m.remove, "refresh": m.refresh, "limit": m.limit, "probe": m.probe,
+		})
+	})
+	total := 0
+	for _, n := range steps {
+		total += n
+	}
+	t.Logf("figures: %d histories, %d steps through 3 stores and 3 books agree with the model: %s", runs, total, fmt.Sprint(steps))
+}
+
+// fewerHistories bounds a test whose histories write to a real disk; who asks
+// for a number of checks (-rapid.checks) gets it.
+func fewerHistories(t *testing.T, n int) {
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return
+	}
+	set := func(value string) {
+		if err := checks.Value.Set(value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(fmt.Sprint(n))
+	t.Cleanup(func() { set(checks.DefValue) })
+}
