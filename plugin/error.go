@@ -40,6 +40,16 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.cause }
 
+// PinnedState is the state of the pinned account, "" when none is pinned.
+func (e *Error) PinnedState() string {
+	for _, a := range e.Accounts {
+		if a.pinned {
+			return a.State
+		}
+	}
+	return ""
+}
+
 // AccountState is one account's part in an error's data.
 type AccountState struct {
 	ID     string     `json:"id"`

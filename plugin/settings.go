@@ -262,7 +262,7 @@ func (s *Settings) readFile(path string) []string {
 	if err != nil {
 		return []string{fmt.Sprintf("%s: %v; all settings have their defaults", name, errors.Unwrap(err))}
 	}
-	value, err := hujson.Parse(text)
+	value, err := hujson.Parse(append(text, '\n')) // hujson wants an end of line behind a comment
 	if err != nil {
 		return []string{fmt.Sprintf("%s: %v; all settings have their defaults", path, err)}
 	}

@@ -21,6 +21,7 @@ func TestLoadSettings(t *testing.T) {
 	}{
 		{"nothing", "", nil, func(*Settings) {}, nil},
 		{"comments and trailing commas", "{\n // drain is the default\n \"rotation\": \"spread\",\n}", nil, func(s *Settings) { s.Rotation = pool.RotationSpread }, nil},
+		{"a comment at the very end", `{"maskEmail": true} // mine`, nil, func(s *Settings) { s.MaskEmail = true }, nil},
 		{"a typo names line and known keys", "{\n\n  \"rotaton\": \"spread\"\n}", nil, func(*Settings) {}, []string{`settings.json:3: unknown setting "rotaton"; known are rotation, `}},
 		{"a bad word names the allowed ones", `{"transform": "magic"}`, nil, func(*Settings) {}, []string{`settings.json:1: setting "transform" wants native, codex, off`}},
 		{"a number out of range", `{"maxWaitSeconds": 900}`, nil, func(*Settings) {}, []string{"a whole number from 0 to 270"}},

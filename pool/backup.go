@@ -52,6 +52,23 @@ func (s *Store) backups() []string {
 	return names
 }
 
+// copies are the paths of all backups: those under the root too, when the
+// accounts file became a symlink after they were made.
+func (s *Store) copies() []string {
+	var paths []string
+	for _, name := range s.backups() {
+		paths = append(paths, filepath.Join(s.backupDir, name))
+	}
+	if s.rootBackups == s.backupDir {
+		return paths
+	}
+	left, err := filepath.Glob(filepath.Join(s.rootBackups, strings.TrimSuffix(accountsName, ".json")+".*.json"))
+	if err != nil {
+		s.log.Warn("the older backups cannot be listed", "folder", s.rootBackups, "error", err)
+	}
+	return append(paths, left...)
+}
+
 // NewestGoodBackup is the path of the newest copy of the accounts file that
 // can be read, "" when there is none.
 func (s *Store) NewestGoodBackup() string {
@@ -112,8 +129,7 @@ func (s *Store) backUp(file string, revision int64, kind backupKind, data []byte
 // the store's lock.
 func (s *Store) scrub(gone *Account, whole bool) error {
 	var failures []error
-	for _, name := range s.backups() {
-		path := filepath.Join(s.backupDir, name)
+	for _, path := range s.copies() {
 		data, _, err := s.disk.read(path)
 		if err != nil {
 			failures = append(failures, err)

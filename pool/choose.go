@@ -88,6 +88,16 @@ func choosePinned(a *Account, book *Book, q *Query, now time.Time) Choice {
 	}
 	c := refuse([]Account{*a}, book, q, now)
 	c.Pinned = true
+	switch state := a.service(); {
+	case state == StateDisabled:
+		c.Reason = "the pinned account is disabled"
+	case state == StateSuspended:
+		c.Reason = "the pinned account is suspended"
+	case state != StateReady:
+		c.Reason = "the pinned account needs a login"
+	case !c.Soonest.IsZero():
+		c.Reason = "the pinned account is blocked"
+	}
 	return c
 }
 

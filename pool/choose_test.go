@@ -84,9 +84,9 @@ func TestChoose(t *testing.T) {
 
 		{name: "a pin overrides a bound session", change: func(l []Account) { l[2].Pinned = true }, bind: []string{"s=b"}, query: Query{Session: "s"}, want: Choice{Account: "c", Reason: becausePinned}},
 		{name: "a pin overrides the preference", change: func(l []Account) { l[2].Pinned = true; l[0].Preferred = true }, want: Choice{Account: "c"}},
-		{name: "pinned and limited: nothing else", change: func(l []Account) { l[2].Pinned = true }, events: []Event{limitedFor("c", time.Hour)}, want: Choice{Pinned: true, Soonest: in(time.Hour), Reason: becauseBlocked}},
+		{name: "pinned and limited: nothing else", change: func(l []Account) { l[2].Pinned = true }, events: []Event{limitedFor("c", time.Hour)}, want: Choice{Pinned: true, Soonest: in(time.Hour), Reason: "the pinned account is blocked"}},
 		{name: "pinned and limited: not for a bound session either", change: func(l []Account) { l[2].Pinned = true }, bind: []string{"s=b"}, query: Query{Session: "s"}, events: []Event{limitedFor("c", time.Hour)}, want: Choice{Pinned: true, Soonest: in(time.Hour)}},
-		{name: "pinned and logged out", change: func(l []Account) { l[2].Pinned = true; l[2].Flag = &Flag{Kind: FlagNeedsLogin} }, want: Choice{Pinned: true, Reason: becauseNobody}},
+		{name: "pinned and logged out", change: func(l []Account) { l[2].Pinned = true; l[2].Flag = &Flag{Kind: FlagNeedsLogin} }, want: Choice{Pinned: true, Reason: "the pinned account needs a login"}},
 		{name: "pinned and left out for this model", change: func(l []Account) { l[2].Pinned = true }, query: Query{Only: map[string]bool{"a": true}}, want: Choice{Pinned: true, NotServed: true}},
 		{name: "pinned and tried", change: func(l []Account) { l[2].Pinned = true }, query: Query{Skip: map[string]bool{"c": true}}, want: Choice{Pinned: true, Reason: becauseTried}},
 

@@ -25,6 +25,9 @@ func (s *Store) answerOf(a *Account, tokens auth.Tokens) answer {
 	if got.ExpiresAt.IsZero() {
 		got.ExpiresAt = claims.ExpiresAt
 	}
+	if !got.ExpiresAt.After(got.ReceivedAt) { // a clock is wrong, or no lifetime was told: try it for a while
+		got.ExpiresAt = got.ReceivedAt.Add(minRenewal)
+	}
 	return got
 }
 

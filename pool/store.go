@@ -54,6 +54,7 @@ type Store struct {
 	accountsPath string // symlinks resolved
 	flaggedPath  string
 	backupDir    string
+	rootBackups  string // backupDir, unless the accounts file is a symlink
 	lockDir      string
 
 	refresh       RefreshFunc
@@ -94,6 +95,7 @@ func OpenStore(o Options) (*Store, error) {
 		accountsPath: accounts,
 		flaggedPath:  filepath.Join(dir, flaggedName),
 		backupDir:    filepath.Join(dir, backupsName),
+		rootBackups:  filepath.Join(o.Dir, backupsName),
 		lockDir:      filepath.Join(dir, locksName),
 		refresh:      o.Refresh, now: o.Now, log: o.Log, refreshBefore: o.RefreshBefore,
 		disk: o.disk, fault: o.fault,

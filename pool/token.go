@@ -82,8 +82,9 @@ func (s *Store) fresh(a *Account) bool {
 	if !a.hasAccess() {
 		return false
 	}
-	age := now.Sub(a.RefreshedAt)
-	return a.ExpiresAt.Sub(now) > s.refreshBefore || age >= 0 && age < minRenewal
+	// A login that was taken over may have run out before it came.
+	age, ranOut := now.Sub(a.RefreshedAt), !a.ExpiresAt.After(a.RefreshedAt)
+	return a.ExpiresAt.Sub(now) > s.refreshBefore || age >= 0 && age < minRenewal && !ranOut
 }
 
 // valid reports whether the access token may still be tried.

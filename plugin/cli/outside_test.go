@@ -218,3 +218,67 @@ func TestSuffixWithoutNetwork(t *testing.T) {
 		t.Errorf("sent %s", c.Body)
 	}
 }
+
+// TestImportedAndExpired: a login whose access token ran out before it was taken
+// over is renewed at its first use.
+func TestImportedAndExpired(t *testing.T) {
+	r := newRig(t)
+	seat := r.sim.AddSeat(sim.Seat{Name: "a", Expired: true})
+	tokens := seat.Tokens()
+	file := filepath.Join(r.dir, "node.json")
+	text, err := json.Marshal(map[string]any{"version": 3, "activeIndex": 0, "accounts": []any{map[string]any{
+		"accountId": seat.AccountID, "email": seat.Email, "accessToken": tokens.Access, "refreshToken": tokens.Refresh, "expiresAt": tokens.ExpiresAt.UnixMilli(), "addedAt": 1, "lastUsed": 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.must("import", file, "--yes")
+	if got := strings.TrimSpace(r.must("token")); got != seat.Tokens().Access || r.sim.RefreshCount(seat) != 1 {
+		t.Errorf("%d refreshes, and the token is not the newest", r.sim.RefreshCount(seat))
+	}
+}
+
+// TestRemoveScrubsOldBackups: backups made before the accounts file became a
+// symlink lose the seat's tokens too.
+func TestRemoveScrubsOldBackups(t *testing.T) {
+	r := newRig(t, named("a", "b")...)
+	tokens := r.seats[0].Tokens()
+	dots := t.TempDir()
+	accounts := filepath.Join(r.root(), "openai-codex-accounts.json")
+	if err := os.Rename(accounts, filepath.Join(dots, "accounts.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dots, "accounts.json"), accounts); err != nil {
+		t.Fatal(err)
+	}
+	r.must("remove", "a", "--yes")
+	left, err := filepath.Glob(filepath.Join(r.root(), "backups", "*"))
+	if err != nil || len(left) == 0 {
+		t.Fatalf("no backup was made before: %v", err)
+	}
+	for _, path := range left {
+		if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), tokens.Refresh) || strings.Contains(string(text), tokens.Access) {
+			t.Errorf("%s still holds a token of the removed seat (%v)", path, err)
+		}
+	}
+}
+
+// TestPinnedExitCodes: 4 says that waiting helps.
+func TestPinnedExitCodes(t *testing.T) {
+	r := newRig(t, named("a", "b")...)
+	r.must("pin", "a")
+	r.must("disable", "a")
+	if _, stderr, code := r.exit("token"); code != exitFailed || !strings.Contains(stderr, "disabled") {
+		t.Errorf("pinned and disabled: exit %d, %q", code, stderr)
+	}
+	if out := r.must("explain"); !strings.Contains(out, "the pinned account is disabled") {
+		t.Errorf("explain says\n%s", out)
+	}
+	r.must("enable", "a")
+	r.must("logout", "a", "--yes")
+	if _, stderr, code := r.exit("token"); code != exitLogin {
+		t.Errorf("pinned and logged out: exit %d, %q", code, stderr)
+	}
+}

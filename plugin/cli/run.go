@@ -107,14 +107,28 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	switch known.Code {
+	case plugin.CodePinnedUnavailable:
+		return pinnedExit(known)
 	case plugin.CodeNoAccounts, plugin.CodeLoginRequired:
 		return exitLogin
-	case plugin.CodeAllLimited, plugin.CodePinnedUnavailable:
+	case plugin.CodeAllLimited:
 		return exitLimited
 	case plugin.CodeStoreUnreadable:
 		return exitUnreadable
 	}
 	return exitFailed
+}
+
+// pinnedExit tells a limit, which ends, from a login and from a hand that is
+// needed.
+func pinnedExit(e *plugin.Error) int {
+	switch e.PinnedState() {
+	case "needs_login", "suspended":
+		return exitLogin
+	case "disabled":
+		return exitFailed
+	}
+	return exitLimited
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -37,6 +37,13 @@ func parseDocument(name string, b []byte) (*document, error) {
 	// hujson's values share the text's memory; the text itself is never changed.
 	v, err := hujson.Parse(text)
 	if err != nil {
+		// hujson wants an end of line behind a comment; the error is told of the text
+		// as it is.
+		if ended, endedErr := hujson.Parse(append(bytes.Clone(text), '\n')); endedErr == nil {
+			v, err = ended, nil
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %s; mend it, then run this again", name, strings.TrimPrefix(err.Error(), "hujson: "))
 	}
 	root, ok := v.Value.(*hujson.Object)

@@ -72,7 +72,7 @@ func (f *sentinelFile) install(r *Report) error {
 		r.note("OpenCode has an API key for %s, which is left alone: with it the plugin takes no part. To use the pool, run: opencode auth logout", provider)
 		return nil
 	default:
-		r.note("OpenCode has a ChatGPT login of its own, which is left as it is; with the plugin its calls go through the pool instead")
+		r.note("OpenCode has a ChatGPT login of its own, which is left as it is; with the plugin its calls go through the pool instead. To take that login over, run: codex-rota import opencode")
 		return nil
 	}
 	entry, err := json.Marshal(sentinel)
