@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,149 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
-	"codex-rota/auth"
-	"codex-rota/instructions"
 	"codex-rota/logging"
 	"codex-rota/plugin/sim"
-	"codex-rota/pool"
 )
-
-// loginRig is a service over an empty pool, before a simulated issuer.
-type loginRig struct {
-	*Service
-	t   *testing.T
-	sim *sim.Server
-	dir string
-}
-
-func newLoginRig(t *testing.T, seats ...string) *loginRig {
-	t.Helper()
-	s, err := sim.Start(sim.Options{AnyCallbackPort: true, DeviceInterval: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	r := &loginRig{t: t, sim: s, dir: t.TempDir()}
-	for _, name := range seats {
-		s.AddSeat(sim.Seat{Name: name})
-	}
-	r.Service = r.open()
-	t.Cleanup(func() { r.close(r.Service) })
-	return r
-}
-
-// open builds another service over the same pool, as another process has it.
-func (r *loginRig) open() *Service {
-	r.t.Helper()
-	client, log := &auth.Client{Issuer: r.sim.Issuer()}, hclog.NewNullLogger()
-	store, err := pool.OpenStore(pool.Options{Dir: r.dir, Refresh: client.Refresh, Now: time.Now, Log: log})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	settings := DefaultSettings()
-	settings.CallbackPort = freePort(r.t)
-	return NewService(Options{
-		Version: "test", Root: r.dir, Store: store, Issuer: client, Settings: settings, HTTP: http.DefaultClient, Now: time.Now, Log: log,
-		Book:         pool.OpenBook(pool.BookOptions{Path: filepath.Join(r.dir, "quota-cache.json"), LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"), Now: time.Now, Log: log}),
-		Instructions: instructions.New(instructions.Options{Dir: filepath.Join(r.dir, "cache"), HTTP: http.DefaultClient, Now: time.Now, Log: log}),
-	})
-}
-
-func (r *loginRig) close(s *Service) {
-	r.t.Helper()
-	if err := s.Close(context.Background()); err != nil {
-		r.t.Error(err)
-	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func (r *loginRig) start(p LoginStartParams) *LoginStarted {
-	r.t.Helper()
-	started, err := r.LoginStart(r.t.Context(), p)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return started
-}
-
-func (r *loginRig) wait(started *LoginStarted) *LoginResult {
-	r.t.Helper()
-	result, err := r.LoginWait(r.t.Context(), LoginParams{started.Login})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return result
-}
-
-// labels are those of the pool, as a new process reads them.
-func (r *loginRig) labels() string {
-	r.t.Helper()
-	s := r.open()
-	defer r.close(s)
-	accounts, err := s.store.Accounts()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	var names []string
-	for _, a := range accounts {
-		names = append(names, a.Label)
-	}
-	return strings.Join(names, " ")
-}
-
-// browse is the browser: it opens the address and follows where it is sent.
-func browse(t *testing.T, address string) string {
-	t.Helper()
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(address)
-	if err != nil {
-		t.Error(err)
-		return ""
-	}
-	defer answer.Body.Close()
-	page, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Error(err)
-	}
-	return string(page)
-}
-
-// signIn is the browser of a paste login: it ends on an address that nothing
-// answers at, and gives it.
-func signIn(t *testing.T, address string) string {
-	t.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Get(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	return answer.Header.Get("Location")
-}
-
-// failed is the error as the wire has it: its code, or "params".
-func failed(err error) string {
-	var known *Error
-	switch {
-	case err == nil:
-		return ""
-	case !errors.As(err, &known):
-		return err.Error()
-	case known.Params:
-		return "params"
-	}
-	return string(known.Code)
-}
 
 // A callback counts even when nobody waits for it, and its outcome can be asked
 // for as often as one likes.
@@ -299,47 +157,6 @@ func TestLoginFails(t *testing.T) {
 				t.Errorf("the pool has %q", got)
 			}
 		})
-	}
-}
-
-// TestLoginWords: what ended a login is told in our words. The issuer's are for
-// the person alone, and nothing makes OpenCode ask again.
-func TestLoginWords(t *testing.T) {
-	patterns, thrown := retryPattern(t)
-	r := newLoginRig(t)
-	for _, tc := range []struct {
-		err  error
-		code Code
-		says string
-	}{
-		{auth.ErrLoginCancelled, CodeCancelled, "the login was cancelled"},
-		{context.Canceled, CodeCancelled, "the login was cancelled"},
-		{auth.ErrLoginExpired, CodeLoginRequired, "the login was not finished in time. Type: codex-rota add"},
-		{auth.ErrDeviceDisabled, CodeLoginRequired, "login by device code is not enabled for this workspace. Type: codex-rota add --paste"},
-		{&auth.DeniedError{Code: "access_denied", Description: "UPSTREAM"}, CodeLoginRequired, "the sign-in was declined in the browser. Type: codex-rota add"},
-		{&auth.DeniedError{Code: "UPSTREAM"}, CodeLoginRequired, "the sign-in was refused. Type: codex-rota add"},
-		{&auth.ExchangeError{Status: 400, Code: "UPSTREAM"}, CodeLoginRequired, "the sign-in server refused the login. Type: codex-rota add"},
-		{&auth.ExchangeError{Status: 429, Code: "UPSTREAM"}, CodeUpstreamUnreachable, "the sign-in server gave no usable answer; no account was added. Type: codex-rota add"},
-		{&auth.ExchangeError{}, CodeUpstreamUnreachable, "the sign-in server does not answer from this machine; no account was added. Type: codex-rota add"},
-		{fmt.Errorf("the login cannot be used: %w", auth.ErrNoSeat), CodeLoginRequired, "the login cannot be used: " + auth.ErrNoSeat.Error() + ". Type: codex-rota add"},
-	} {
-		e := r.loginError(tc.err)
-		if e.Code != tc.code || e.Message != tc.says || !errors.Is(e, tc.err) {
-			t.Errorf("%v: %s %q", tc.err, e.Code, e.Message)
-		}
-		for _, p := range patterns {
-			if p.MatchString(e.Message) || p.MatchString(e.Response.Body) {
-				t.Errorf("OpenCode repeats on %v: %s", p, e.Response.Body)
-			}
-		}
-		for _, word := range thrown {
-			if strings.Contains(strings.ToLower(e.Message), word) {
-				t.Errorf("OpenCode repeats a thrown %q: %s", word, e.Message)
-			}
-		}
-		if strings.Contains(e.Message+e.Response.Body, "UPSTREAM") {
-			t.Errorf("upstream's words: %s", e.Response.Body)
-		}
 	}
 }
 
