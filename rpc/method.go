@@ -67,6 +67,9 @@ type CancelParams struct {
 // Methods that the session itself has a part in.
 const (
 	methodInitialize = "initialize"
+	methodPrepare    = "request/prepare"
+	methodAuthorize  = "request/authorize"
+	methodDone       = "request/done"
 	methodShutdown   = "shutdown"
 	methodCancel     = "$/cancelRequest"
 )
@@ -75,14 +78,14 @@ const (
 func Methods() []Method {
 	return []Method{
 		plain(methodInitialize, "Introduces host and plugin to each other. May be left out; another protocol number is refused.", initialize),
-		withBody("request/prepare", "Makes an outgoing call ready to be sent: account, url, headers, edits.", "the request's body",
+		withBody(methodPrepare, "Makes an outgoing call ready to be sent: account, url, headers, edits.", "the request's body",
 			func(p *plugin.PrepareParams) *string { return p.Body }, Service.Prepare),
 		withBody("request/transform", "The half of request/prepare that needs no account.", "the request's body",
 			func(p *plugin.TransformParams) *string { return p.Body }, Service.Transform),
-		plain("request/authorize", "The half of request/prepare that needs no body.", service(Service.Authorize)),
+		plain(methodAuthorize, "The half of request/prepare that needs no body.", service(Service.Authorize)),
 		withBody("request/response", "Tells what came back, and answers what to do about it.", "an error's body, or the stream's bytes from offset on",
 			func(p *plugin.ResponseParams) *string { return p.Body }, Service.Response),
-		notification(withBody("request/done", "Closes a call: usage and late limits are learned from its end.", "the stream's end, from the start of its last event",
+		notification(withBody(methodDone, "Closes a call: usage and late limits are learned from its end.", "the stream's end, from the start of its last event",
 			func(p *plugin.DoneParams) *string { return p.Body }, done)),
 		withBody("response/collapse", "Makes one JSON answer of a whole stream.", "the whole stream",
 			func(p *plugin.CollapseParams) *string { return p.Body }, Service.Collapse),

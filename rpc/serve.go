@@ -18,6 +18,9 @@ const (
 	drainTime = 2 * time.Second
 	// lastWords is what the answers of cancelled calls get to be written.
 	lastWords = 500 * time.Millisecond
+	// learnTime is how long a new call waits for what a call that ended before it
+	// still has to teach.
+	learnTime = time.Second
 	// writeTime is how long a host may leave one answer unread. It is long,
 	// because a host that was stopped for a while is no reason to end.
 	writeTime = time.Minute

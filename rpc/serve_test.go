@@ -134,6 +134,39 @@ func TestDrainWaitsForNotifications(t *testing.T) {
 	})
 }
 
+// TestDoneComesBeforeTheNextCall: what a call teaches at its end is known to the
+// next one, unless that takes too long.
+func TestDoneComesBeforeTheNextCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		c.service.done = make(chan plugin.DoneParams) // nobody takes it yet
+		began := time.Now()
+		done := `{"jsonrpc":"2.0","method":"request/done","params":{"call":1,"end":"completed","body":""}}` + "\n"
+		prepare := func(id int) string {
+			return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"request/prepare","params":{"call":2,"url":"/responses","body":"{}"}}`+"\n", id)
+		}
+		if early := c.send(done + prepare(1)); early != "" {
+			t.Errorf("a call began before the end of the last one was learned: %s", early)
+		}
+		if got := answers(t, c.send(explain(2, "fast"))); len(got) != 1 {
+			t.Error("what does not choose an account waited too")
+		}
+		<-c.service.done
+		synctest.Wait()
+		if got := answers(t, string(c.out.take())); len(got) != 1 || time.Since(began) != 0 {
+			t.Errorf("after it was learned: %+v", got)
+		}
+		c.send(done + prepare(3))
+		time.Sleep(learnTime)
+		synctest.Wait()
+		if got := answers(t, string(c.out.take())); len(got) != 1 {
+			t.Errorf("a slow end held the next call up for longer than %s", learnTime)
+		}
+		<-c.service.done
+		c.close()
+	})
+}
+
 func TestStuckHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, send := io.Pipe()

@@ -46,6 +46,7 @@ type session struct {
 
 	// Only the reading goroutine touches these.
 	initialized <-chan struct{}
+	learned     <-chan struct{} // closed when every request/done so far is through
 	shutdown    bool
 
 	// Guarded by the Conn's lock for sending.
@@ -115,7 +116,8 @@ func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.R
 		go s.answer(conn, c, nil, err)
 		return
 	}
-	var answered chan struct{}
+	var answered, learned chan struct{}
+	before := s.learned
 	switch c.method {
 	case methodCancel:
 		s.cancelRequest(c)
@@ -123,6 +125,9 @@ func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.R
 		s.shutdown = true
 	case methodInitialize:
 		answered = make(chan struct{})
+	case methodDone:
+		learned = make(chan struct{})
+		s.learned = learned
 	}
 	// A script may write everything at once: what follows initialize waits for it.
 	after := s.initialized
@@ -133,7 +138,13 @@ func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.R
 		if answered != nil {
 			defer close(answered)
 		}
-		s.run(conn, c, method, after)
+		s.run(conn, c, method, after, before)
+		if learned != nil {
+			if before != nil {
+				<-before
+			}
+			close(learned)
+		}
 	}()
 }
 
@@ -153,19 +164,36 @@ func (s *session) admit(c *call) (Method, error) {
 
 // run works on one call and answers it. A call that is cancelled meanwhile is
 // answered at once, whether or not its method heeds the context.
-func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, after <-chan struct{}) {
+func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, initialized, learned <-chan struct{}) {
 	context.AfterFunc(c.ctx, func() { s.answer(conn, c, nil, c.ctx.Err()) })
-	if after != nil && c.method != methodCancel {
+	if initialized != nil && c.method != methodCancel {
 		select {
-		case <-after:
+		case <-initialized:
 		case <-c.ctx.Done():
 			return
 		}
+	}
+	if c.method == methodPrepare || c.method == methodAuthorize {
+		waitToLearn(c.ctx, learned)
 	}
 	started := time.Now()
 	result, err := s.invoke(c, m)
 	s.log.Debug("method done", "method", c.method, "ms", time.Since(started).Milliseconds(), "failed", err != nil)
 	s.answer(conn, c, result, err)
+}
+
+// waitToLearn lets the calls that ended before a new one teach what they have to:
+// a limit that was told at a stream's end must not be met again by the next call.
+func waitToLearn(ctx context.Context, learned <-chan struct{}) {
+	if learned == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, learnTime)
+	defer cancel()
+	select {
+	case <-learned:
+	case <-limited.Done():
+	}
 }
 
 // invoke calls the method and encodes its result. A panic in either ends that
