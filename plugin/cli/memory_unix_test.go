@@ -1,0 +1,21 @@
+//go:build !windows
+
+package cli
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// peakOf is the most that an ended process had in memory, in bytes.
+func peakOf(state *os.ProcessState) int64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" { // which counts in bytes
+		return int64(usage.Maxrss)
+	}
+	return int64(usage.Maxrss) << 10
+}
