@@ -96,6 +96,21 @@ func (r *renewal) commitLeft(ctx context.Context, left *intent) (token Token, er
 	return token, err, true
 }
 
+// settleLeft commits an answer that was left in the account's intent, for a
+// caller that is about to change the account's login and holds its lock. An
+// intent without an answer is returned as it is.
+func (s *Store) settleLeft(ctx context.Context, id string) (*intent, error) {
+	left, err := s.readIntent(id)
+	if err != nil || left == nil || left.Answer == nil {
+		return left, err
+	}
+	_, err = s.commit(ctx, id, left.Sent, *left.Answer)
+	if isRefused(err) || errors.Is(err, ErrNoAccount) {
+		err = nil
+	}
+	return nil, err
+}
+
 // commit writes an answer into the accounts file, if the account is there and
 // its refresh token is still the one that was sent; otherwise the answer is
 // dropped, because whoever stored another token knows better. The account as

@@ -94,10 +94,17 @@ func (s *Store) withdraw(ctx context.Context, id string, whole bool, edit func(*
 		return err
 	}
 	defer unlockStore()
+	left, err := s.readIntent(id)
+	if err != nil {
+		return err
+	}
 	var gone Account
 	if _, err := s.changeLocked(backupChange, func(e *edits) error {
 		if a := e.find(id); a != nil {
 			gone = *a
+			if err := s.remember(&gone, left, whole); err != nil {
+				return err
+			}
 		}
 		return edit(e)
 	}); err != nil {
@@ -114,6 +121,28 @@ func (s *Store) withdraw(ctx context.Context, id string, whole bool, edit func(*
 	return nil
 }
 
+// remember notes the logins of a seat that is being withdrawn, so that another
+// tool which read them before cannot bring them back: one that was exchanged is
+// used up, and of a removed seat the others count as removed.
+func (s *Store) remember(gone *Account, left *intent, removed bool) error {
+	sent := ""
+	if left != nil {
+		sent = left.Sent
+	}
+	if left != nil && left.Answer != nil {
+		if err := s.consumed.add(sent); err != nil {
+			return &UnwritableError{s.consumed.path, err}
+		}
+	}
+	if !removed {
+		return nil
+	}
+	if err := errors.Join(s.removed.add(gone.Refresh.Hash()), s.removed.add(sent)); err != nil {
+		return &UnwritableError{s.removed.path, err}
+	}
+	return nil
+}
+
 // Flag takes an account out of service for good: needs_login drops its tokens
 // and keeps the hash of the refresh token, suspended drops only the access
 // token. Refused is the access token that upstream refused: when another one
@@ -126,12 +155,8 @@ func (s *Store) Flag(ctx context.Context, id string, flag Flag, refused logging.
 		return err
 	}
 	defer unlock()
-	if left, err := s.readIntent(id); err != nil {
+	if _, err := s.settleLeft(ctx, id); err != nil {
 		return err
-	} else if left != nil && left.Answer != nil {
-		if _, err := s.commit(ctx, id, left.Sent, *left.Answer); err != nil && !isRefused(err) {
-			return err
-		}
 	}
 	_, err = s.flagIf(ctx, id, flag, func(stored *Account) bool {
 		return refused.IsZero() || stored.Access.Equal(refused)

@@ -100,6 +100,12 @@ func (s *Store) addUnder(ctx context.Context, id string, login Account) (added A
 		return Account{}, "", err
 	}
 	defer unlock()
+	// First what a process that died had in hand: the login that is stored, or
+	// the very one that is being added, may be used up by it.
+	left, err := s.settleLeft(ctx, id)
+	if err != nil {
+		return Account{}, "", err
+	}
 	unlockStore, err := s.lockStore(ctx)
 	if err != nil {
 		return Account{}, "", err
@@ -132,8 +138,11 @@ func (s *Store) addUnder(ctx context.Context, id string, login Account) (added A
 	if err := s.consumed.add(replaced); err != nil {
 		return Account{}, "", &UnwritableError{s.consumed.path, err}
 	}
-	if err := s.clearIntent(id); err != nil {
-		return Account{}, "", &UnwritableError{s.accountFile(id, ".intent"), err}
+	// Of the same login again it is still not known whether it was sent.
+	if left == nil || left.Sent != login.Refresh.Hash() || !left.RetryAt.IsZero() {
+		if err := s.clearIntent(id); err != nil {
+			return Account{}, "", &UnwritableError{s.accountFile(id, ".intent"), err}
+		}
 	}
 	a, ok := p.byID(id)
 	if !ok {

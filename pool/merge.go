@@ -185,5 +185,18 @@ func (s *Store) takeOver(p *snapshot, theirs *Account) {
 		p.active.accounts = append(p.active.accounts, healed)
 		return
 	}
+	// A seat we do not know with a login we knew was removed from here.
+	if spent || s.wasRemoved(theirs) {
+		return
+	}
 	p.active.accounts = append(p.active.accounts, *theirs)
+}
+
+// wasRemoved reports whether the account's login is one of a removed seat.
+func (s *Store) wasRemoved(a *Account) bool {
+	removed, err := s.removed.has(a.Refresh)
+	if err != nil {
+		s.log.Warn("the list of removed logins cannot be read", "error", err)
+	}
+	return removed
 }

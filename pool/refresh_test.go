@@ -440,7 +440,7 @@ func TestRemovedDuringRefreshStaysRemoved(t *testing.T) {
 }
 
 // nowhere fails if a file under dir holds the text.
-func nowhere(t *testing.T, dir, text string) {
+func nowhere(t testing.TB, dir, text string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

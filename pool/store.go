@@ -64,6 +64,7 @@ type Store struct {
 	disk          disk
 	fault         func(step string)
 	consumed      consumedList
+	removed       consumedList // logins of removed seats: no other tool's file brings them back
 
 	snap     atomic.Pointer[snapshot]
 	lastGood atomic.Pointer[snapshot] // the newest that could be read
@@ -116,6 +117,7 @@ func OpenStore(o Options) (*Store, error) {
 		s.fault = func(string) {}
 	}
 	s.consumed.path, s.consumed.disk = filepath.Join(s.lockDir, "consumed"), s.disk
+	s.removed.path, s.removed.disk = filepath.Join(s.lockDir, "removed"), s.disk
 	return s, nil
 }
 
