@@ -9,6 +9,7 @@ import (
 )
 
 // peakOf is the most that an ended process had in memory, in bytes.
+// Linux counts what this test had when it started the process, too.
 func peakOf(state *os.ProcessState) int64 {
 	usage, ok := state.SysUsage().(*syscall.Rusage)
 	if !ok {
