@@ -35,7 +35,7 @@ func OwnFiles() []OwnFile {
 		{"cache/", "Codex instructions and the model catalogue from GitHub", PurgeCache, []string{"cache/codex-*", "cache/.codex-*"}},
 		{"usage/", "tokens used per call, no content", PurgeAll, []string{"usage/*.jsonl"}},
 		{"logs/codex-plugin/", "the request log, when it is switched on", PurgeLogs, []string{"logs/codex-plugin"}},
-		{"locks/", "lock files, refresh intents, hashes of spent refresh tokens", PurgeAll, []string{"locks"}},
+		{"locks/", "lock files, refresh intents, hashes of spent and removed refresh tokens", PurgeAll, []string{"locks"}},
 		{"backups/", "copies of the accounts file", PurgeAll, []string{"backups"}},
 	}
 }
