@@ -35,6 +35,17 @@ func TestTogether(t *testing.T) {
 			}
 		})
 	}
+	// And three people are added meanwhile, each by a device code.
+	for _, name := range []string{"new1", "new2", "new3"} {
+		seat := r.sim.AddSeat(sim.Seat{Name: name})
+		x := r.startAdd(nil, "add", "--device", "--label", name)
+		all.Go(func() {
+			if err := r.sim.ApproveDevice(x.shows(printedCode), seat); err != nil {
+				t.Error(err)
+			}
+			x.ends(0, "Added "+name)
+		})
+	}
 	all.Wait()
 	listed := decode[struct{ Accounts []plugin.Account }](t, r.must("list", "--json")).Accounts
 	var got []string
@@ -43,7 +54,7 @@ func TestTogether(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s%s", acc.Label, acc.State, strings.Join(acc.Tags, ","), acc.Note))
 	}
 	want := []string{"shared ready " + strings.Join(tags, ","), "b ready noted b", "c ready noted c", "d ready noted d", "e ready noted e",
-		"stale1 ready ", "stale2 ready ", "out1 needs_login ", "out2 needs_login "}
+		"stale1 ready ", "stale2 ready ", "out1 needs_login ", "out2 needs_login ", "new1 ready ", "new2 ready ", "new3 ready "}
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
