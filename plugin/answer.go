@@ -209,7 +209,7 @@ func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
 		s.toast("info", fmt.Sprintf("Going on with %s", s.label(c.account)))
 	}
 	c.verdicts = append(c.verdicts, VerdictRetry)
-	after := d.after.Milliseconds()
+	after := (d.after + time.Millisecond - 1).Milliseconds() // up: never before a limit's end
 	return &Verdict{Verdict: VerdictRetry, AfterMs: &after, Request: prepared}
 }
 
@@ -232,6 +232,7 @@ func (s *Service) deliver(c *call, out outcome, headers []Header) *Verdict {
 // reply gives the host an answer of ours in place of the upstream's.
 func (s *Service) reply(c *call, e *Error) *Verdict {
 	c.verdicts = append(c.verdicts, VerdictReply+":"+string(e.Code))
+	c.status = 0 // what came was not given to the host: done has nothing to learn from it
 	s.troubles.add(s.now(), c.account, e.Message)
 	if e.Code != CodeCancelled {
 		s.toast("error", e.Message)

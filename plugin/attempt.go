@@ -209,8 +209,8 @@ func (s *Service) cancelled(cause error) *Error {
 	return e
 }
 
-// attempt builds what the host sends after a pause: the original body transformed anew, the account's
-// headers. The call's account and token are set.
+// attempt builds what the host sends after a pause: the original body transformed
+// anew, the account's headers. The call's account and token are set.
 func (s *Service) attempt(ctx context.Context, c *call, after time.Duration) (*Prepared, *Error) {
 	shaped, fail := s.transform(ctx, c)
 	if fail != nil {

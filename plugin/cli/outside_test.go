@@ -282,3 +282,21 @@ func TestPinnedExitCodes(t *testing.T) {
 		t.Errorf("pinned and logged out: exit %d, %q", code, stderr)
 	}
 }
+
+// TestReplyIsNoUsage: a limit told inside a 200 stream ends in an error of ours;
+// what came was given to nobody, so the ledger has no line for it.
+func TestReplyIsNoUsage(t *testing.T) {
+	r := newRig(t, named("a")...)
+	r.fault("limit-in-stream")
+	h, _ := r.serve("")
+	if _, _, err := r.call(h, hostCall{name: "1", session: "s"}); codeOf(err) != "all_limited" {
+		t.Fatalf("got %v", err)
+	}
+	var nothing plugin.Empty
+	if err := h.ask(t.Context(), "request/done", map[string]any{"call": "1", "end": "failed"}, &nothing); err != nil {
+		t.Fatal(err)
+	}
+	if lines, err := filepath.Glob(filepath.Join(r.root(), "usage", "*")); err != nil || len(lines) != 0 {
+		t.Errorf("the ledger has %v, %v", lines, err)
+	}
+}
