@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
 
 	"codex-rota/auth"
 	"codex-rota/instructions"
@@ -22,10 +23,22 @@ import (
 // from it.
 type app struct {
 	System
+	pinned string // the pool's folder by --root, "" for none
 }
 
-// root is the pool's folder (DESIGN 6).
-func (a *app) root() string { return pool.ResolveRoot(a.Env, a.Home) }
+// root is the pool's folder (DESIGN 6): the one a host was registered with wins
+// over the environment that the host happens to run in.
+func (a *app) root() string {
+	if a.pinned != "" {
+		return a.pinned
+	}
+	return pool.ResolveRoot(a.Env, a.Home)
+}
+
+// rootFlag lets a command that a host starts be pinned to one pool.
+func (a *app) rootFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.pinned, "root", "", "the pool's folder, whatever the environment says")
+}
 
 // service builds the service over the pool's folder. The caller closes it.
 func (a *app) service(host string, log hclog.Logger) (*plugin.Service, error) {
