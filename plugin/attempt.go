@@ -31,7 +31,11 @@ func (s *Service) choose(c *call, skip map[string]bool, at time.Time) (pool.Choi
 }
 
 // take chooses for a call that will be sent, and binds its session, in one step.
+// A question beside the model calls that belongs to no session takes no turn.
 func (s *Service) take(c *call, skip map[string]bool) (pool.Choice, *Error) {
+	if c.aside && c.session == "" {
+		return s.choose(c, skip, s.now())
+	}
 	accounts, err := s.store.Accounts()
 	if err != nil {
 		return pool.Choice{}, s.storeError(err)
@@ -108,6 +112,9 @@ func (s *Service) bind(c *call, id string, token pool.Token) {
 	c.account, c.token = id, token
 	if c.firstAccount == "" {
 		c.firstAccount = id
+	}
+	if c.aside && c.session == "" {
+		return
 	}
 	if accounts, err := s.store.Accounts(); err == nil {
 		s.book.Bind(accounts, c.session, id, s.now())
@@ -216,9 +223,13 @@ func (s *Service) attempt(ctx context.Context, c *call, after time.Duration) (*P
 	if fail != nil {
 		return nil, fail
 	}
+	extra := shaped.Headers
+	if !c.aside {
+		extra = append(request.ModelCall(), extra...)
+	}
 	headers := request.Headers(c.headers, request.Authorization{
 		AccessToken: c.token.Access.Reveal(), AccountID: c.token.AccountID, Residency: c.token.Residency,
-	}, shaped.Headers, s.turnStateIsForeign(c))
+	}, extra, s.turnStateIsForeign(c))
 	prepared := &Prepared{
 		Call: c.id, Account: &AccountRef{ID: c.account, Label: s.label(c.account)}, URL: c.url, Headers: headers,
 		Edits: shaped.Edits, Collapse: shaped.Collapse, Timeouts: hostTimeouts(c, s.now().Add(after)),

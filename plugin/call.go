@@ -26,6 +26,7 @@ type call struct {
 	url      string // rewritten: where it goes
 	method   string
 	chat     bool // a /v1/chat/completions call: its body is never edited
+	aside    bool // not the model's: what the Codex CLI asks beside it
 	headers  []Header
 	session  string
 	raw      []byte        // the body as the host sent it, until delivery

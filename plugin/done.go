@@ -37,8 +37,9 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 	if read.Failure != nil {
 		s.learnLate(ctx, c, *read.Failure)
 	}
-	// An account that was removed during its call leaves no trace.
-	if s.store.Holds(c.account) {
+	// An account that was removed during its call leaves no trace, and what was
+	// asked beside the model calls cost no tokens.
+	if s.store.Holds(c.account) && (!c.aside || read.Usage != nil) {
 		s.ledger.add(s.log, ledgerEntry(c, p, read, s.now()))
 	}
 }

@@ -10,17 +10,22 @@ import (
 
 // Prepare turns the host's outgoing call into the one that is sent: the
 // session's account, a fresh token, the edits its body needs. A URL that is no
-// model call passes as it is, with no token of ours.
+// model call passes as it is, with no token of ours; only the Codex CLI has other
+// calls to its backend, and they get an account too.
 func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*Prepared, error) {
 	if p.URL == "" {
 		return nil, badParams("url is missing")
 	}
 	url, ours := request.RewriteURL(p.URL, s.settings.Backend)
-	if !ours {
+	aside := false
+	if !ours && s.hostName() == HostCodex {
+		url, aside = request.UnderCodex(p.URL, s.settings.Backend)
+	}
+	if !ours && !aside {
 		return &Prepared{Pass: true}, nil
 	}
 	now := s.now()
-	c := &call{id: p.Call, url: url, chat: request.IsChat(p.URL), method: p.Method, headers: p.Headers, raw: body, textBody: p.Body != nil,
+	c := &call{id: p.Call, url: url, aside: aside, chat: request.IsChat(p.URL), method: p.Method, headers: p.Headers, raw: body, textBody: p.Body != nil,
 		since: now, progress: progress{startedAt: now, tries: 1}}
 	if c.id == "" {
 		c.id = s.newCallID()

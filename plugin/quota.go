@@ -103,7 +103,6 @@ func (s *Service) readUsage(ctx context.Context, id string, token pool.Token) er
 		req.Header.Set(h[0], h[1])
 	}
 	req.Header.Set("accept", "application/json")
-	req.Header.Del("content-type")
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("usage endpoint: %w", err)

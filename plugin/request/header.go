@@ -13,6 +13,12 @@ type Authorization struct {
 	Residency   string // the token's claim; "" and no_constraint are not sent
 }
 
+// ModelCall is what a model call's headers must say beside who asks: without the
+// content type the backend gives a misleading 400 (FACTS-upstream 3).
+func ModelCall() []Header {
+	return []Header{{"accept", "text/event-stream"}, {"content-type", "application/json"}}
+}
+
 // Headers is the complete set to send: what the host sent and may be sent on, in
 // its order, then ours (FACTS-upstream 3, FACTS-hosts 1). The client says who it
 // is: user-agent, originator, version, session and thread ids and x-codex-* stay.
@@ -20,11 +26,9 @@ type Authorization struct {
 // x-codex-turn-state, which belongs to the account of the turn so far
 // (FACTS-hosts 2). A header that could smuggle in another line is dropped.
 func Headers(in []Header, a Authorization, extra []Header, movedAccount bool) []Header {
-	ours := append(make([]Header, 0, 5+len(extra)),
+	ours := append(make([]Header, 0, 3+len(extra)),
 		Header{"authorization", "Bearer " + a.AccessToken},
-		Header{"chatgpt-account-id", a.AccountID},
-		Header{"accept", "text/event-stream"},
-		Header{"content-type", "application/json"})
+		Header{"chatgpt-account-id", a.AccountID})
 	if a.Residency != "" && !strings.EqualFold(a.Residency, "no_constraint") {
 		ours = append(ours, Header{residencyHeader, a.Residency})
 	}

@@ -9,7 +9,7 @@ import (
 func TestHeaders(t *testing.T) {
 	account := Authorization{AccessToken: "AT", AccountID: "acc"}
 	ours := func(more ...Header) []Header {
-		return append([]Header{{"authorization", "Bearer AT"}, {"chatgpt-account-id", "acc"}, {"accept", "text/event-stream"}, {"content-type", "application/json"}}, more...)
+		return append([]Header{{"authorization", "Bearer AT"}, {"chatgpt-account-id", "acc"}}, more...)
 	}
 	tests := []struct {
 		name  string
@@ -29,11 +29,14 @@ func TestHeaders(t *testing.T) {
 			in: []Header{{"Authorization", "Bearer dummy"}, {"X-Api-Key", "k"}, {"OpenAI-Organization", "o"}, {"openai-project", "p"}, {"Content-Length", "9"}, {"Host", "api.openai.com"},
 				{"Cookie", "c"}, {"Connection", "keep-alive, X-Hop"}, {"x-hop", "1"}, {"Transfer-Encoding", "chunked"}, {"b3", "1"}, {"traceparent", "1"}, {"tracestate", "1"},
 				{"x-opencode-title", "t"}, {"X-Session-Affinity", "a"}, {"x-session-id", "s"}, {"x-parent-session-id", "p"}, {"ChatGPT-Account-Id", "other"},
-				{"X-OpenAI-Internal-Codex-Residency", "eu"}, {"Accept", "*/*"}, {"accept", "text/html"}, {"Content-Type", "text/plain"}},
+				{"X-OpenAI-Internal-Codex-Residency", "eu"}},
 			want: ours()},
+		{name: "a model call", auth: account, in: []Header{{"Accept", "*/*"}, {"accept", "text/html"}, {"Content-Type", "text/plain"}}, extra: ModelCall(),
+			want: ours(Header{"accept", "text/event-stream"}, Header{"content-type", "application/json"})},
+		{name: "a call beside the model's", auth: account, in: []Header{{"Accept", "*/*"}}, want: append([]Header{{"Accept", "*/*"}}, ours()...)},
 		{name: "residency as claimed", auth: Authorization{AccessToken: "AT", AccountID: "acc", Residency: "us"}, want: ours(Header{"x-openai-internal-codex-residency", "us"})},
 		{name: "residency without constraint", auth: Authorization{AccessToken: "AT", AccountID: "acc", Residency: "no_constraint"}, want: ours()},
-		{name: "no account id", auth: Authorization{AccessToken: "AT"}, want: []Header{{"authorization", "Bearer AT"}, {"accept", "text/event-stream"}, {"content-type", "application/json"}}},
+		{name: "no account id", auth: Authorization{AccessToken: "AT"}, want: []Header{{"authorization", "Bearer AT"}}},
 		{name: "extra replaces", auth: account, in: []Header{{"X-Lite", "false"}}, extra: []Header{{"x-lite", "true"}}, want: ours(Header{"x-lite", "true"})},
 		{name: "turn state of another account", auth: account, moved: true, in: []Header{{"X-Codex-Turn-State", "s"}, {"x-codex-beta", "b"}}, want: append([]Header{{"x-codex-beta", "b"}}, ours()...)},
 		{name: "no second line", auth: Authorization{AccessToken: "AT", AccountID: "acc", Residency: "us\r\nx: y"},

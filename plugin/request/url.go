@@ -2,13 +2,17 @@ package request
 
 import (
 	"net/url"
+	"path"
 	"strings"
 )
 
 // DefaultBackend is where ChatGPT's backend is.
 const DefaultBackend = "https://chatgpt.com/backend-api"
 
-const responsesPath = "/codex/responses"
+const (
+	codexFolder   = "/codex/"
+	responsesPath = codexFolder + "responses"
+)
 
 // RewriteURL maps the URL of a model call to the backend's responses endpoint
 // (FACTS-upstream 3): OpenAI's /v1/responses and /v1/chat/completions, and
@@ -31,6 +35,34 @@ func RewriteURL(raw, backend string) (rewritten string, ok bool) {
 		rewritten += "?" + u.RawQuery
 	}
 	return rewritten, true
+}
+
+// UnderCodex maps a URL below {backend}/codex/ to the configured backend: what
+// the Codex CLI asks beside its model calls (FACTS-hosts 2), be the URL the
+// configured backend's or the default one's. The query is kept. ok is false for
+// every other URL, and for a path that leads out of that folder.
+func UnderCodex(raw, backend string) (rewritten string, ok bool) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" || u.RawPath != "" || path.Clean(u.Path) != u.Path {
+		return "", false
+	}
+	if backend = strings.TrimRight(backend, "/"); backend == "" {
+		backend = DefaultBackend
+	}
+	for _, base := range []string{backend, DefaultBackend} {
+		b, err := url.Parse(base)
+		if err != nil || origin(u) != origin(b) {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(u.Path, b.Path+codexFolder); ok && rest != "" {
+			rewritten = backend + codexFolder + (&url.URL{Path: rest}).EscapedPath()
+			if u.RawQuery != "" {
+				rewritten += "?" + u.RawQuery
+			}
+			return rewritten, true
+		}
+	}
+	return "", false
 }
 
 // IsChat reports whether a URL that RewriteURL takes is a chat/completions call:

@@ -65,3 +65,29 @@ func FuzzRewriteURL(f *testing.F) {
 		}
 	})
 }
+
+func TestUnderCodex(t *testing.T) {
+	const own = "https://gate.example.com/chat"
+	tests := []struct{ name, raw, backend, want string }{
+		{"models", "https://chatgpt.com/backend-api/codex/models?client_version=0.169.0", "", "https://chatgpt.com/backend-api/codex/models?client_version=0.169.0"},
+		{"the default backend's, sent to the configured one", "https://chatgpt.com/backend-api/codex/models", own, own + "/codex/models"},
+		{"the configured backend's", own + "/codex/responses/compact", own, own + "/codex/responses/compact"},
+		{"a path of a later version", own + "/codex/a/b:c d", own, own + "/codex/a/b:c%20d"},
+		{"another origin", "https://example.com/backend-api/codex/models", "", ""},
+		{"another folder", "https://chatgpt.com/backend-api/wham/usage", "", ""},
+		{"the folder alone", "https://chatgpt.com/backend-api/codex/", "", ""},
+		{"out of the folder", "https://chatgpt.com/backend-api/codex/../wham/usage", "", ""},
+		{"out of the folder, encoded", "https://chatgpt.com/backend-api/codex/%2e%2e/wham/usage", "", ""},
+		{"an encoded slash", "https://chatgpt.com/backend-api/codex/..%2fwham", "", ""},
+		{"a doubled slash", "https://chatgpt.com/backend-api/codex//models", "", ""},
+		{"no URL", "://", "", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := UnderCodex(test.raw, test.backend)
+			if got != test.want || ok != (test.want != "") {
+				t.Errorf("got %q, %v; want %q", got, ok, test.want)
+			}
+		})
+	}
+}
