@@ -72,7 +72,7 @@ func TestUnderCodex(t *testing.T) {
 		{"models", "https://chatgpt.com/backend-api/codex/models?client_version=0.169.0", "", "https://chatgpt.com/backend-api/codex/models?client_version=0.169.0"},
 		{"the default backend's, sent to the configured one", "https://chatgpt.com/backend-api/codex/models", own, own + "/codex/models"},
 		{"the configured backend's", own + "/codex/responses/compact", own, own + "/codex/responses/compact"},
-		{"a path of a later version", own + "/codex/a/b:c d", own, own + "/codex/a/b:c%20d"},
+		{"a path of a later version", own + "/codex/a/b:c%20d", own, own + "/codex/a/b:c%20d"},
 		{"another origin", "https://example.com/backend-api/codex/models", "", ""},
 		{"another folder", "https://chatgpt.com/backend-api/wham/usage", "", ""},
 		{"the folder alone", "https://chatgpt.com/backend-api/codex/", "", ""},
