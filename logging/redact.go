@@ -33,6 +33,12 @@ func Redact(b []byte) []byte {
 			out = append(out, redacted...)
 			done = s.end
 		}
+		if s.bare {
+			// "refresh_token=" with nothing behind it takes the next word for its
+			// value; where that is "Bearer" or a key, the secret is yet to come.
+			i = max(i, s.end-1-len("bearer"))
+			continue
+		}
 		i = max(i, s.end-1)
 	}
 	if out == nil {
@@ -70,7 +76,10 @@ func RedactHeaders(headers [][2]string) [][2]string {
 }
 
 // span is a piece of text to hide. The zero span means none.
-type span struct{ start, end int }
+type span struct {
+	start, end int
+	bare       bool // a value without quotes, which is guessed to be one
+}
 
 // secretAt says what is to be hidden where b[i] begins a token, or ends a key.
 func secretAt(b []byte, i int) span {
@@ -99,11 +108,11 @@ func jwtAt(b []byte, i int) span {
 		if dot-i > longestPart {
 			// Nothing in here: without the jump an image full of eyJ would be
 			// read again and again. The last bytes may still begin "Bearer".
-			return span{dot - len("bearer"), dot - len("bearer")}
+			return span{start: dot - len("bearer"), end: dot - len("bearer")}
 		}
 		return span{}
 	}
-	return span{i, runEnd(b, dot, func(c byte) bool { return c == '.' || isBase64URL(c) })}
+	return span{start: i, end: runEnd(b, dot, func(c byte) bool { return c == '.' || isBase64URL(c) })}
 }
 
 func bearerAt(b []byte, i int) span {
@@ -130,7 +139,7 @@ func refreshTokenAt(b []byte, i int) span {
 	if end == i+len(prefix) {
 		return span{}
 	}
-	return span{i, end}
+	return span{start: i, end: end}
 }
 
 // inWord reports whether b[i] stands in the middle of a word. The letter of an
@@ -146,7 +155,7 @@ func nonEmpty(start, end int) span {
 	if start >= end {
 		return span{}
 	}
-	return span{start, end}
+	return span{start: start, end: end}
 }
 
 // runEnd is the end of the run of bytes from i on that in accepts.

@@ -111,7 +111,9 @@ func bareValue(b []byte, start int, kind keyKind, quoted, form bool) span {
 	if kind == keyWord && !form && isPlainWord(value) {
 		return span{}
 	}
-	return nonEmpty(start, end)
+	s := nonEmpty(start, end)
+	s.bare = true
+	return s
 }
 
 // keyBefore is the key that ends just before the separator b[i], whether it

@@ -102,7 +102,7 @@ func TestRedactHeaders(t *testing.T) {
 // The rules jump over what they have read. In quadratic time these few
 // megabytes would take hours, and the test's own time limit would end them.
 func TestRedactIsLinear(t *testing.T) {
-	for _, piece := range []string{"eyJ", `"cookie":"`, "code='", "bearer ", "rt_", `\`, "cookie:[", "=", `"code",`} {
+	for _, piece := range []string{"eyJ", `"cookie":"`, "code='", "bearer ", "rt_", "access_token=", "access_token= ", `\`, "cookie:[", "=", `"code",`} {
 		text := bytes.Repeat([]byte(piece), 1<<20/len(piece))
 		if got := Redact(text); len(got) > 2*len(text) {
 			t.Errorf("1 MiB of %q grew to %d bytes", piece, len(got))

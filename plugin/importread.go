@@ -142,7 +142,7 @@ func (l *foundLogin) identify() {
 	a.Refresh, a.Access = l.tokens.Refresh, l.tokens.Access
 	switch {
 	case a.Flag != nil:
-		l.problem = "it is out of service there: " + a.Flag.Reason
+		l.problem = "it is out of service there: " + logging.RedactString(a.Flag.Reason)
 		return
 	case l.tokens.Refresh.IsZero():
 		l.problem = "it has no refresh token"
