@@ -95,11 +95,12 @@ func recentBlocks(blocks []Block, now time.Time) []Block {
 	return slices.DeleteFunc(slices.Clone(blocks), old)
 }
 
-// fromDisk prepares facts read from the file for Merge. Times that lie ahead of
-// now were written by a clock that was wrong: they count as unknown, so that
-// whatever is seen from now on replaces them. The end of a block is kept: the
-// backend gave it.
-func (f Facts) fromDisk(now time.Time) Facts {
+// asOf prepares facts for Merge that were learned by a clock which may have been
+// wrong: those of the file, and ours when the clock was set back. Times that lie
+// ahead of now count as unknown, so that whatever is seen from now on replaces
+// them. A block counts as learned now: what was seen before it must not end it.
+// Its end is kept: the backend gave it.
+func (f Facts) asOf(now time.Time) Facts {
 	limit := now.Add(clockSkew)
 	past := func(t time.Time) time.Time {
 		if t.After(limit) {
@@ -115,7 +116,9 @@ func (f Facts) fromDisk(now time.Time) Facts {
 		f.Windows = mergeWindows(f.Windows, []Window{w})
 	}
 	for _, b := range blocks {
-		b.LearnedAt = past(b.LearnedAt)
+		if b.LearnedAt.After(limit) {
+			b.LearnedAt = now
+		}
 		f.Blocks = mergeBlocks(f.Blocks, []Block{b})
 	}
 	f.PlanAt, f.StrainAt = past(f.PlanAt), past(f.StrainAt)

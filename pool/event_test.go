@@ -33,18 +33,27 @@ func drawWindow(t *rapid.T) Window {
 	w := Window{
 		Name:          rapid.SampledFrom(testWindows).Draw(t, "window"),
 		UsedPercent:   rapid.SampledFrom([]float64{0, 50, 99.6, 100, 120}).Draw(t, "used"),
-		WindowMinutes: rapid.SampledFrom([]int{0, fiveHours, weekly, 43200}).Draw(t, "minutes"),
+		WindowMinutes: rapid.SampledFrom([]int{0, 77, fiveHours, weekly, monthly}).Draw(t, "minutes"),
 	}
 	if rapid.Bool().Draw(t, "reset known") {
-		w.ResetAt = minutes(t, 0, 100, "reset")
+		w.ResetAt = drawEnd(t, "reset")
 	}
 	return w
+}
+
+// drawEnd draws when a limit ends: now and then weeks ahead.
+func drawEnd(t *rapid.T, label string) time.Time {
+	end := minutes(t, 0, 100, label)
+	if rapid.IntRange(0, 9).Draw(t, "far") == 0 {
+		end = end.Add(29 * 24 * time.Hour)
+	}
+	return end
 }
 
 func drawBlock(t *rapid.T) *Block {
 	b := &Block{
 		Kind:   rapid.SampledFrom([]BlockKind{BlockQuota, BlockQuota, BlockQuota, BlockRateLimit, BlockEntitlement, BlockRefresh}).Draw(t, "kind"),
-		Until:  minutes(t, 0, 100, "until"),
+		Until:  drawEnd(t, "until"),
 		Reason: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "reason"),
 	}
 	if b.Kind == BlockQuota {
@@ -61,6 +70,9 @@ func drawBlock(t *rapid.T) *Block {
 func drawEvents(t *rapid.T, id string) []received {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) received {
 		sent := minutes(t, 0, 60, "sent")
+		if rapid.IntRange(0, 9).Draw(t, "clock ahead") == 0 {
+			sent = sent.Add(12 * time.Hour)
+		}
 		e := received{Event: Event{Account: id, At: sent}, at: sent.Add(time.Duration(rapid.IntRange(0, 10).Draw(t, "took")) * time.Minute)}
 		for range rapid.IntRange(0, 2).Draw(t, "windows") {
 			e.Windows = append(e.Windows, drawWindow(t))
@@ -245,7 +257,7 @@ func TestFactsFromAWrongClock(t *testing.T) {
 		Windows:   []Window{{Name: "secondary", UsedPercent: 100, WindowMinutes: weekly, ResetAt: in(50 * time.Hour), ObservedAt: future}},
 		Blocks:    []Block{{Kind: BlockQuota, Window: "secondary", Until: in(50 * time.Hour), LearnedAt: future}},
 		LastProbe: future,
-	}.fromDisk(t0)
+	}.asOf(t0)
 	a := account("a")
 	if s := StateOf(&a, &f, "", t0); s.Name != StateLimited || !s.Until.Equal(in(50*time.Hour)) {
 		t.Errorf("the backend's reset was lost: %+v", s)

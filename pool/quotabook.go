@@ -133,7 +133,7 @@ func (b *Book) snapshot() bookFormat {
 func (b *Book) absorb(file bookFormat, now time.Time) {
 	for id, f := range file.Accounts {
 		r := b.entry(id)
-		r.set(r.Merge(f.fromDisk(now)))
+		r.set(r.Merge(f.asOf(now)))
 	}
 	for id, r := range b.accounts {
 		if _, kept := file.Accounts[id]; !kept && r.change <= b.saved {
@@ -169,6 +169,24 @@ func (b *Book) absorb(file bookFormat, now time.Time) {
 	}
 	if newer(file.Turn.At, b.turn.At, file.Turn.Account > b.turn.Account) && !file.Turn.At.After(now.Add(clockSkew)) {
 		b.turn = file.Turn
+	}
+}
+
+// doubt takes back what a clock told that was set back since: the times in the
+// book that lie ahead of now.
+func (b *Book) doubt(now time.Time) {
+	for _, r := range b.accounts {
+		r.set(r.Facts.asOf(now))
+		r.running = activity{}
+	}
+	for _, s := range b.sessions {
+		if s.UsedAt.After(now.Add(clockSkew)) {
+			s.UsedAt = now
+		}
+		b.entry(s.Account).running.move(s.UsedAt, 1)
+	}
+	if b.turn.At.After(now.Add(clockSkew)) {
+		b.turn.At = now
 	}
 }
 

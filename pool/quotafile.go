@@ -43,6 +43,7 @@ type BookFile struct {
 	seen    fs.FileInfo // of the content looked at last, nil when there was no file
 	garbage error       // why that content was not merged
 	warning string      // for `status` and `doctor`
+	latest  time.Time   // by the clock, so that setting it back is noticed
 
 	timer    *time.Timer    // not nil while a write behind is due or running
 	behind   sync.WaitGroup // that write
@@ -153,6 +154,7 @@ func (b *BookFile) Warning() string {
 func (b *BookFile) Learn(ctx context.Context, events ...Event) error {
 	var need uint64
 	b.mu.Lock()
+	b.follow(b.options.Now())
 	for _, e := range events {
 		if e.Account == "" {
 			b.mu.Unlock()
@@ -196,6 +198,17 @@ func (b *BookFile) Close(ctx context.Context) error {
 	return err
 }
 
+// follow notices a clock that was set back: what was learned before would hide
+// everything that is learned until the clock is there again. The caller holds mu.
+func (b *BookFile) follow(now time.Time) {
+	now = wall(now)
+	if b.latest.Sub(now) > clockSkew {
+		b.book.doubt(now)
+		b.latest = now
+	}
+	b.latest = latest(b.latest, now)
+}
+
 // look is refresh for readers: what they cannot read is in Warning, and they go
 // on with what this process knows.
 func (b *BookFile) look(now time.Time) { _ = b.refresh(now) }
@@ -204,6 +217,7 @@ func (b *BookFile) look(now time.Time) { _ = b.refresh(now) }
 // that there is a file and that it cannot be read; one that can be read and not
 // understood is garbage instead. The caller holds mu.
 func (b *BookFile) refresh(now time.Time) error {
+	b.follow(now)
 	info, err := os.Stat(b.options.Path)
 	if err == nil && b.seen != nil && sameFile(info, b.seen) {
 		return nil

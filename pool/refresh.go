@@ -71,8 +71,9 @@ func (r *renewal) underLock(ctx context.Context) (Token, error) {
 	}
 	next := intent{Sent: a.Refresh.Hash(), At: s.now()}
 	if left != nil {
-		if left.RetryAt.After(s.now()) {
-			return Token{}, r.backOff(left.RetryAt, errors.New("the last attempt failed a moment ago"))
+		// Further ahead it was written by a clock that was wrong.
+		if wait := left.RetryAt.Sub(s.now()); wait > 0 && wait <= lastBackoff {
+			return Token{}, r.backOff(s.now().Add(wait), errors.New("the last attempt failed a moment ago"))
 		}
 		next.Failures = left.Failures
 	}

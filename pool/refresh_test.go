@@ -314,6 +314,20 @@ func TestBackOffGrowsToItsCap(t *testing.T) {
 	}
 }
 
+// A back-off that was noted by a clock which ran ahead does not last until then.
+func TestBackOffOfAWrongClock(t *testing.T) {
+	r := newRig(t)
+	a := r.add(anna, time.Second)
+	r.clock.add(2 * time.Minute)
+	in := intent{Sent: a.Refresh.Hash(), At: r.clock.now(), Failures: 1, RetryAt: r.clock.now().Add(24 * time.Hour)}
+	if err := r.writeIntent(a.ID, in); err != nil {
+		t.Fatal(err)
+	}
+	if token, err := r.Token(t.Context(), a.ID, TokenOptions{}); err != nil || !token.Renewed {
+		t.Errorf("Token = %+v, %v", token, err)
+	}
+}
+
 // The caller's cancel ends its wait; the exchange goes on and is committed.
 func TestCancelDoesNotStopTheExchange(t *testing.T) {
 	r := newRig(t)

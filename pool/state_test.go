@@ -27,6 +27,7 @@ func accounts(ids ...string) []Account {
 const (
 	fiveHours = 300
 	weekly    = 10080
+	monthly   = 43200
 )
 
 // seen is an event that observed one window in a call sent at At.

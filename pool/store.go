@@ -73,7 +73,7 @@ type Store struct {
 
 	flights  flights
 	inMemory sync.Map // public id → Token whose answer could not be written yet
-	backoffs sync.Map // public id → *BackoffError of the last failed exchange
+	backoffs sync.Map // public id → *UnreachableError of the last failed exchange
 	settled  sync.Map // public id → struct{}: no intent of a dead process is left
 }
 
