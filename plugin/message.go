@@ -340,8 +340,11 @@ type ToolParams struct {
 	Args json.RawMessage `json:"args,omitempty"`
 }
 
+// ToolResult is what the command of the same name prints. Failed says that it
+// did not do what was asked, and Text why.
 type ToolResult struct {
-	Text string `json:"text"`
+	Text   string `json:"text"`
+	Failed bool   `json:"failed,omitempty"`
 }
 
 // ToastParams is the notification host/toast. Level is info, success, warning

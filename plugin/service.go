@@ -28,8 +28,8 @@ import (
 const Name = "codex-rota"
 
 // Tool runs a host's tool by the name of its command and gives what the command
-// prints. ok is false for a name that is no tool.
-type Tool func(ctx context.Context, name string, args json.RawMessage) (text string, ok bool, err error)
+// prints. Without an error, a nil result means that the name is no tool.
+type Tool func(ctx context.Context, name string, args json.RawMessage) (*ToolResult, error)
 
 // Options is what a Service is built from. Everything but Tool, Hosts and
 // Requests is required.
@@ -182,10 +182,7 @@ func (s *Service) RunTool(ctx context.Context, p ToolParams) (*ToolResult, error
 			s.announce("accounts/changed", Empty{})
 		}
 	}()
-	text, ok, err := s.options.Tool(ctx, p.Name, p.Args)
-	if !ok {
-		return nil, badParams("there is no tool %q", p.Name)
-	}
+	result, err := s.options.Tool(ctx, p.Name, p.Args)
 	if err != nil {
 		var known *Error
 		if errors.As(err, &known) {
@@ -193,7 +190,10 @@ func (s *Service) RunTool(ctx context.Context, p ToolParams) (*ToolResult, error
 		}
 		return nil, badParams("%s", err)
 	}
-	return &ToolResult{Text: text}, nil
+	if result == nil {
+		return nil, badParams("there is no tool %q", p.Name)
+	}
+	return result, nil
 }
 
 func (s *Service) newCallID() CallID {

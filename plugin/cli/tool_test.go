@@ -16,7 +16,8 @@ func TestTools(t *testing.T) {
 	for _, test := range []struct {
 		name, args string
 		want       []string
-		fails      string
+		fails      string // the call itself
+		failed     bool   // the command that it ran
 	}{
 		{name: "codex-list", want: []string{"work", "ot***@example.com", "ready"}},
 		{name: "codex-status", want: []string{"work", "rotation", "ot***@example.com"}},
@@ -28,11 +29,12 @@ func TestTools(t *testing.T) {
 		{name: "codex-explain", want: []string{"ot***@example.com would be used: chosen with switch"}},
 		{name: "codex-label", args: `{"account":2,"label":"garden"}`, want: []string{"ot***@example.com is called garden."}},
 		{name: "codex-label", args: `{"account":"garden","label":"-x"}`, want: []string{"is called -x."}},
-		{name: "codex-switch", args: `{"account":"--clear"}`, want: []string{`no account is called "--clear"`}},
-		{name: "codex-limits", args: `{"account":"--include-sensitive"}`, want: []string{`no account is called "--include-sensitive"`}},
+		{name: "codex-switch", args: `{"account":"--clear"}`, want: []string{`no account is called "--clear"`}, failed: true},
+		{name: "codex-limits", args: `{"account":"--include-sensitive"}`, want: []string{`no account is called "--include-sensitive"`}, failed: true},
 		{name: "codex-switch", args: `{}`, fails: "codex-switch wants the account"},
 		{name: "codex-label", args: `{"account":1}`, fails: "codex-label wants the account"},
-		{name: "codex-label", args: `{"account":{}}`, fails: "the tool's arguments"},
+		{name: "codex-label", args: `{"account":{}}`, fails: "the tool's arguments: account wants an id, a label, an e-mail or a position"},
+		{name: "codex-explain", args: `{"model":5}`, fails: "the tool's arguments: model cannot be a JSON number"},
 		{name: "codex-remove", args: `{"account":1}`, fails: `there is no tool "codex-remove"`},
 	} {
 		params := map[string]any{"name": test.name}
@@ -46,6 +48,9 @@ func TestTools(t *testing.T) {
 			t.Errorf("%s %s: %v, want %q", test.name, test.args, err, test.fails)
 		case test.fails == "" && err != nil:
 			t.Errorf("%s %s: %v", test.name, test.args, err)
+		}
+		if result.Failed != test.failed {
+			t.Errorf("%s %s: failed is %t:\n%s", test.name, test.args, result.Failed, result.Text)
 		}
 		for _, want := range test.want {
 			if !strings.Contains(strings.ToLower(result.Text), strings.ToLower(want)) {
