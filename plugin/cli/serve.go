@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codex-rota/logging"
+	"codex-rota/plugin"
 	"codex-rota/rpc"
 )
 
@@ -43,11 +44,19 @@ A script may pipe messages into it, one JSON object a line:
 
 `
 
-// serve answers until stdin ends, or SIGTERM comes, which is taken as the same:
-// a token exchange in flight is finished and stored first. SIGINT and SIGHUP are ignored: the host shares
-// its process group, and stdin's end is the sign that it is gone. So is SIGPIPE: a
-// host that died must not take a token exchange with it.
+// serve answers a host on stdin and stdout.
 func (a *app) serve(ctx context.Context, hostName string) error {
+	return a.onStreams(ctx, hostName, func(ctx context.Context, s *plugin.Service, log hclog.Logger) error {
+		return rpc.Serve(ctx, a.In, a.Out, rpc.Options{Service: s, Log: log})
+	})
+}
+
+// onStreams runs a front end on stdin and stdout until stdin ends, or SIGTERM
+// comes, which is taken as the same: a token exchange in flight is finished and
+// stored first. SIGINT and SIGHUP are ignored: the host shares its process group,
+// and stdin's end is the sign that it is gone. So is SIGPIPE: a host that died
+// must not take a token exchange with it.
+func (a *app) onStreams(ctx context.Context, hostName string, front func(context.Context, *plugin.Service, hclog.Logger) error) error {
 	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
 	serving, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
@@ -61,7 +70,7 @@ func (a *app) serve(ctx context.Context, hostName string) error {
 		return err
 	}
 	s.Settle(ctx)
-	serveErr := rpc.Serve(serving, a.In, a.Out, rpc.Options{Service: s, Log: log})
+	serveErr := front(serving, s, log)
 	if serving.Err() != nil {
 		serveErr = nil // ended as it was told to
 	}

@@ -1,0 +1,28 @@
+//go:build !windows
+
+package cli
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMCPSignals: Ctrl-C in the terminal of Codex reaches the whole process group
+// and means Codex; SIGTERM means us.
+func TestMCPSignals(t *testing.T) {
+	r := newRig(t, named("work")...)
+	c := r.mcp(nil)
+	for _, ignored := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if err := c.cmd.Process.Signal(ignored); err != nil {
+			t.Fatal(err)
+		}
+		if text, failed := c.tool("explain", `{}`); failed || !strings.Contains(text, "work would be used") {
+			t.Errorf("after %s: error %t:\n%s", ignored, failed, text)
+		}
+	}
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.ends()
+}
