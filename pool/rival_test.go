@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,7 +36,8 @@ type rivalry struct {
 	first  Account // as stored when the refresh began
 	other  Account // a seat that nobody touches
 	login  auth.Tokens
-	writer *Store // the rival's
+	writer *Store   // the rival's
+	copies []string // the backups that an old restore finds
 }
 
 // lost reports whether the exchange was cut off when only the issuer knew the
@@ -81,6 +83,60 @@ func (g *rivalry) stale() error {
 		anna.account, anna.email, g.first.Refresh.Reveal(), g.first.Access.Reveal(),
 		bert.account, g.other.Refresh.Reveal(), g.other.Access.Reveal())
 	return os.WriteFile(filepath.Join(g.dir, accountsName), []byte(data), 0o600)
+}
+
+// older puts a Node tool's format where the accounts file was, as if ours had
+// never been there.
+func (g *rivalry) older(record string) {
+	g.t.Helper()
+	for _, dir := range []string{backupsName, locksName} {
+		if err := os.RemoveAll(filepath.Join(g.dir, dir)); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	data := fmt.Sprintf(`{"version":3,"accounts":[%s,{"accountId":%q,"refreshToken":%q,"accessToken":%q}]}`,
+		record, bert.account, g.other.Refresh.Reveal(), g.other.Access.Reveal())
+	if err := os.WriteFile(filepath.Join(g.dir, accountsName), []byte(data), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	list, err := g.open(Options{}).Accounts()
+	if err != nil || len(list) != 2 || list[1].ID != g.other.ID {
+		g.t.Fatalf("%+v, %v", list, err)
+	}
+	g.first = list[0]
+}
+
+// migrate makes the one change that writes the older format anew.
+func (g *rivalry) migrate() error {
+	return g.writer.Update(context.Background(), g.other.ID, func(a *Account) error { a.Note = "migrated"; return nil })
+}
+
+// migrated demands that nothing of the older file was lost and that it was kept.
+func (g *rivalry) migrated() {
+	g.t.Helper()
+	s := g.open(Options{})
+	if a := g.account(s, g.first.ID); a.Label != "work" {
+		g.t.Errorf("the label is lost: %+v", a)
+	}
+	if a := g.account(s, g.other.ID); a.Note != "migrated" || a.Flag != nil {
+		g.t.Errorf("the other seat: %+v", a)
+	}
+	if kept, _ := filepath.Glob(filepath.Join(g.dir, backupsName, "*.foreign.json")); len(kept) == 0 {
+		g.t.Error("the older file was not kept")
+	}
+	g.serves(g.first.ID)
+}
+
+// damage leaves half an accounts file, and restores the newest good backup.
+func (g *rivalry) damage() error {
+	if err := os.WriteFile(filepath.Join(g.dir, accountsName), []byte(`{"version":4,"acc`), 0o600); err != nil {
+		return err
+	}
+	_, err := g.writer.RestoreBackup(context.Background())
+	if errors.Is(err, ErrNothingToRestore) { // the refresh wrote the whole file after the damage
+		return nil
+	}
+	return err
 }
 
 func (g *rivalry) addAgain(tokens auth.Tokens) error {
@@ -152,18 +208,47 @@ var rivals = []rival{
 		},
 	},
 	{
-		name: "the file is damaged, and a backup restored",
-		act: func(g *rivalry) error {
-			if err := os.WriteFile(filepath.Join(g.dir, accountsName), []byte(`{"version":4,"acc`), 0o600); err != nil {
-				return err
-			}
-			_, err := g.writer.RestoreBackup(context.Background())
-			if errors.Is(err, ErrNothingToRestore) { // the refresh wrote the whole file after the damage
-				return nil
-			}
-			return err
-		},
+		name:  "the file is damaged, and a backup restored",
+		act:   (*rivalry).damage,
 		check: func(g *rivalry) { g.serves(g.first.ID) },
+	},
+	{
+		name:    "the file is damaged, and only a backup from before the refresh is left",
+		prepare: func(g *rivalry) { g.copies = g.backups() },
+		act: func(g *rivalry) error {
+			for _, name := range g.backups() {
+				if !slices.Contains(g.copies, name) {
+					if err := os.Remove(filepath.Join(g.dir, backupsName, name)); err != nil {
+						return err
+					}
+				}
+			}
+			return g.damage()
+		},
+		check: func(g *rivalry) {
+			s := g.open(Options{})
+			if _, err := s.Token(g.t.Context(), g.first.ID, TokenOptions{}); isRefused(err) && (!g.cut || g.step == "cleared") {
+				return // the newest login was in the files that are lost, and nowhere else
+			}
+			g.serves(g.first.ID)
+		},
+	},
+	{
+		name: "an older format with the seat in it is migrated",
+		prepare: func(g *rivalry) {
+			g.older(fmt.Sprintf(`{"accountId":%q,"email":%q,"accountLabel":"work","refreshToken":%q,"accessToken":%q,"expiresAt":%d}`,
+				anna.account, anna.email, g.first.Refresh.Reveal(), g.first.Access.Reveal(), g.first.ExpiresAt.UnixMilli()))
+		},
+		act:   (*rivalry).migrate,
+		check: (*rivalry).migrated,
+	},
+	{
+		name: "an older format is migrated that does not tell whose seat it is",
+		prepare: func(g *rivalry) {
+			g.older(fmt.Sprintf(`{"accountLabel":"work","refreshToken":%q}`, g.first.Refresh.Reveal()))
+		},
+		act:   (*rivalry).migrate,
+		check: (*rivalry).migrated,
 	},
 	{
 		name: "a tool writes what it read before over it",
