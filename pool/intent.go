@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"codex-rota/auth"
@@ -175,6 +176,12 @@ func (s *Store) writeAnswer(id string, a answer) error {
 	return s.disk.overwrite(s.accountFile(id, ".intent"), headRoom, line)
 }
 
+// clearIntent also takes away what a process left that was killed while it wrote
+// one. The caller holds the account's lock, so none of that is in use.
 func (s *Store) clearIntent(id string) error {
-	return s.disk.remove(s.accountFile(id, ".intent"))
+	path := s.accountFile(id, intentSuffix)
+	if err := s.sweepDir(s.lockDir, filepath.Base(path)); err != nil {
+		s.log.Warn("temporary files of a process that died were not removed", "account", id, "error", err)
+	}
+	return s.disk.remove(path)
 }

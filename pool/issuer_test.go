@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,7 +47,8 @@ type issuer struct {
 	live      map[string]person // refresh token → whose it is
 	spent     map[string]bool
 	successor map[string]string // spent token → the one it was exchanged for
-	requests  map[string]int    // account → exchanges asked for
+	exchanges map[string]exchange
+	requests  map[string]int // account → exchanges asked for
 	reused    int
 	serial    int
 	life      time.Duration
@@ -57,8 +59,15 @@ type issuer struct {
 	hold func()
 }
 
+// exchange is an answer of the issuer to a process: it gave got for a token.
+// Tokens are told by their hash, as the pool remembers them.
+type exchange struct {
+	got string
+	by  string // the first part of the path that was asked, "" for the test itself
+}
+
 func newIssuer(t testing.TB, now func() time.Time) *issuer {
-	i := &issuer{now: now, live: map[string]person{}, spent: map[string]bool{}, successor: map[string]string{}, requests: map[string]int{}, life: time.Hour}
+	i := &issuer{now: now, live: map[string]person{}, spent: map[string]bool{}, successor: map[string]string{}, requests: map[string]int{}, exchanges: map[string]exchange{}, life: time.Hour}
 	i.Server = httptest.NewServer(i)
 	t.Cleanup(i.Close)
 	return i
@@ -105,6 +114,8 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.spent[token] = true
 	refresh, access := i.issue(p, i.life)
 	i.successor[token] = refresh
+	by, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/"), "oauth/token"), "/")
+	i.exchanges[logging.NewSecret(token).Hash()] = exchange{got: logging.NewSecret(refresh).Hash(), by: by}
 	hold, life := i.hold, i.life
 	i.mu.Unlock()
 	if hold != nil {

@@ -41,7 +41,19 @@ func TestMain(m *testing.M) {
 func runChild(job string) error {
 	client := &auth.Client{Issuer: os.Getenv(childIssuer)}
 	kill := os.Getenv(childKill)
-	s, err := OpenStore(Options{Dir: os.Getenv(childDir), Refresh: client.Refresh, fault: func(step string) {
+	var got string
+	refresh := func(ctx context.Context, token logging.Secret) (auth.Tokens, error) {
+		tokens, err := client.Refresh(ctx, token)
+		got = tokens.Refresh.Hash()
+		return tokens, err
+	}
+	if job != "load" { // which alone renews one token at a time
+		refresh = client.Refresh
+	}
+	s, err := OpenStore(Options{Dir: os.Getenv(childDir), Refresh: refresh, fault: func(step string) {
+		if step == "answer noted" && job == "load" {
+			fmt.Println(got)
+		}
 		if step == kill {
 			self, _ := os.FindProcess(os.Getpid())
 			_ = self.Kill()
