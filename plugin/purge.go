@@ -34,7 +34,9 @@ func OwnFiles() []OwnFile {
 		{"settings.json", "settings, comments allowed", PurgeAll, []string{"settings.json", ".settings.json.*"}},
 		{"cache/", "Codex instructions and the model catalogue from GitHub", PurgeCache, []string{"cache/codex-*", "cache/.codex-*"}},
 		{"usage/", "tokens used per call, no content", PurgeAll, []string{"usage/*.jsonl"}},
-		{"logs/codex-plugin/", "the request log, when it is switched on", PurgeLogs, []string{"logs/codex-plugin"}},
+		{"logs/codex-plugin/", "the request log, when it is switched on, and the log of the front end for Codex", PurgeLogs, []string{"logs/codex-plugin"}},
+		{"front-end.json", "the port of the front end for Codex", PurgeAll, []string{"front-end.json", ".front-end.json.*"}},
+		{"front-end.nonce", "the key that Codex shows to the front end, made anew at each of its starts", PurgeAll, []string{"front-end.nonce", ".front-end.nonce.*"}},
 		{"locks/", "lock files, refresh intents, hashes of spent and removed refresh tokens", PurgeAll, []string{"locks"}},
 		{"backups/", "copies of the accounts file", PurgeAll, []string{"backups"}},
 	}

@@ -125,7 +125,7 @@ func longHeld(path string, limit time.Duration) (*HeldLock, error) {
 	h := HeldLock{Path: path}
 	// A record that cannot be read leaves the holder unknown.
 	h.Holder, _ = readHolder(path)
-	if h.Alive = h.Holder.PID != 0 && processLives(h.Holder.PID); h.Alive && time.Since(h.Holder.Since) < limit {
+	if h.Alive = h.Holder.PID != 0 && ProcessLives(h.Holder.PID); h.Alive && time.Since(h.Holder.Since) < limit {
 		return nil, nil
 	}
 	return &h, nil

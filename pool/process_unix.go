@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// processLives reports whether there is a process of this number, another
+// ProcessLives reports whether there is a process of this number, another
 // user's too.
-func processLives(pid int) bool {
+func ProcessLives(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
 }

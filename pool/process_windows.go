@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// processLives reports whether there is a process of this number, another
+// ProcessLives reports whether there is a process of this number, another
 // user's too.
-func processLives(pid int) bool {
+func ProcessLives(pid int) bool {
 	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
 	if err != nil {
 		return errors.Is(err, windows.ERROR_ACCESS_DENIED)

@@ -86,7 +86,7 @@ func (c *checker) root(dir string) error {
 	}
 	return c.names(dir,
 		[]string{locksName, backupsName, "cache", "usage", "logs", filepath.Join("logs", "codex-plugin")},
-		[]string{accountsName, flaggedName, "quota-cache.json", "settings.json"})
+		[]string{accountsName, flaggedName, "quota-cache.json", "settings.json", "front-end.json", "front-end.nonce"})
 }
 
 // names checks what lies in dir: folders with the files in them, and files.

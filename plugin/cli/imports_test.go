@@ -16,7 +16,7 @@ func TestImportsGoOneWay(t *testing.T) {
 	allowed := map[string][]string{
 		"":                {"plugin/cli"},
 		"rpc":             {"plugin", "plugin/request", "logging"},
-		"plugin/proxy":    {"plugin", "logging", "pool/atomicfile"},
+		"plugin/proxy":    {"plugin", "plugin/request", "logging", "pool/atomicfile"},
 		"plugin/mcp":      {"plugin", "logging"},
 		"plugin":          {"pool", "auth", "instructions", "plugin/request", "plugin/response", "logging"},
 		"plugin/request":  pure,

@@ -33,6 +33,11 @@ func (a *app) purgeCommand() *cobra.Command {
 			if err := a.confirm(yes, a.purgeQuestion(kind), "purge "+strings.Join(flags, " ")); err != nil {
 				return err
 			}
+			if kind == plugin.PurgeAll {
+				if err := a.stopFrontEnd(cmd.Context()); err != nil {
+					return err
+				}
+			}
 			return a.withService(cmd.Context(), func(s *plugin.Service) error {
 				result, err := s.Purge(cmd.Context(), kind)
 				if err != nil {

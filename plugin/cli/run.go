@@ -148,7 +148,7 @@ func newRoot(a *app) *cobra.Command {
 		a.enableCommand(), a.disableCommand(), a.removeCommand(), a.logoutCommand(),
 		a.quotaCommand(), a.usageCommand(), a.logsCommand(), a.instructionsCommand(),
 		a.installCommand(), a.uninstallCommand(), a.importCommand(), a.exportCommand(), a.purgeCommand(),
-		a.serveCommand(), a.mcpCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(), a.completionCommand(),
+		a.serveCommand(), a.proxyCommand(), a.mcpCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(), a.completionCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = wrapArgs(cmd.Args)

@@ -17,11 +17,19 @@ import (
 // refresh that is due runs in a child with a session of its own, which finishes
 // and stores what it began.
 func (a *app) tokenCommand() *cobra.Command {
-	return &cobra.Command{
+	var frontEnd bool
+	var port int
+	cmd := &cobra.Command{
 		Use:   "token [WHO]",
 		Short: "Print one access token for a command-backed provider",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if frontEnd {
+				if len(args) > 0 {
+					return usagef("--front-end takes no WHO: the front end chooses an account for each request")
+				}
+				return a.frontEndKey(cmd.Context(), port)
+			}
 			return a.withService(cmd.Context(), func(s *plugin.Service) error {
 				s.Settle(cmd.Context())
 				token, err := a.freshToken(cmd.Context(), s, firstOf(args))
@@ -33,6 +41,33 @@ func (a *app) tokenCommand() *cobra.Command {
 			})
 		},
 	}
+	a.rootFlag(cmd)
+	cmd.Flags().BoolVar(&frontEnd, "front-end", false, "print the key of the loopback front end for Codex, and start it when none runs")
+	cmd.Flags().IntVar(&port, "port", 0, "with --front-end: the port that Codex was configured with")
+	return cmd
+}
+
+// frontEndKey prints the key that Codex shows to the front end, and nothing else;
+// on a failure nothing at all, and the reason goes to stderr and into the log.
+// expected is the port that the asking Codex sends its key to, 0 if it did not say.
+func (a *app) frontEndKey(ctx context.Context, expected int) error {
+	port, nonce, err := a.ensureFrontEnd(ctx)
+	var stranger *strangerError
+	switch {
+	case errors.As(err, &stranger):
+		err = a.moveFrontEnd(ctx, stranger)
+	case err == nil && expected != 0 && expected != port:
+		err = fmt.Errorf("the front end moved to port %d, and this Codex still knows port %d: start Codex again", port, expected)
+	}
+	if err != nil {
+		if log, closer, lerr := a.frontEndLog(); lerr == nil {
+			log.Error("token --front-end", "reason", err)
+			_ = closer.Close() // the person gets the reason on stderr too
+		}
+		return err
+	}
+	_, err = fmt.Fprintln(a.Out, nonce.Reveal())
+	return err
 }
 
 // freshToken gives a token of the account that who names, else of the one that is

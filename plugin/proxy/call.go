@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"codex-rota/plugin"
+)
+
+// call is one request of Codex's, from its body to the end of the answer.
+type call struct {
+	f     *front
+	w     http.ResponseWriter
+	r     *http.Request
+	id    plugin.CallID
+	body  body
+	began time.Time
+}
+
+// relay makes the call: prepare, send, judge, and again while the service says
+// so, then the answer (DESIGN 4).
+func (f *front) relay(w http.ResponseWriter, r *http.Request) {
+	c := &call{f: f, w: w, r: r, began: time.Now(), id: plugin.CallID(strconv.Quote("front-" + strconv.FormatUint(f.calls.Add(1), 10)))}
+	var err error
+	if c.body, err = readBody(w, r); err != nil {
+		c.fail(bodyError(err))
+		return
+	}
+	ctx := r.Context()
+	prepared, err := f.Service.Prepare(ctx, plugin.PrepareParams{Call: c.id, URL: upstreamURL(r), Method: r.Method,
+		Headers: requestHeaders(r), Session: r.Header.Get("Thread-Id")}, c.body.plain)
+	for attempt := 1; err == nil; attempt++ {
+		if prepared.Pass {
+			refuse(w, r, &notFound)
+			return
+		}
+		var a *answer
+		var v *plugin.Verdict
+		if a, v, err = c.attempt(ctx, prepared, attempt); err != nil {
+			break
+		}
+		switch v.Verdict {
+		case plugin.VerdictRetry:
+			a.close()
+			prepared, err = v.Request, pause(ctx, time.Duration(*v.AfterMs)*time.Millisecond)
+			continue
+		case plugin.VerdictReply:
+			a.close()
+			c.done("failed", nil)
+			c.reply(v.Response)
+		default:
+			c.deliver(a, v, prepared.Collapse)
+		}
+		return
+	}
+	c.done("aborted", nil)
+	c.fail(err)
+}
+
+// upstreamURL is the address that Codex would have asked: the service takes the
+// default backend's for the one that is configured.
+func upstreamURL(r *http.Request) string {
+	uri := r.URL.EscapedPath()
+	if r.URL.RawQuery != "" {
+		uri += "?" + r.URL.RawQuery
+	}
+	return plugin.DefaultBackend + strings.TrimPrefix(uri, "/backend-api")
+}
+
+// requestHeaders is what Codex sent, less what was between it and us: our key,
+// and the encodings that it takes, because answers are read on their way.
+func requestHeaders(r *http.Request) []plugin.Header {
+	headers := make([]plugin.Header, 0, len(r.Header))
+	for name, values := range r.Header {
+		if name == "Authorization" || name == "Accept-Encoding" || name == "Expect" {
+			continue
+		}
+		for _, value := range values {
+			headers = append(headers, plugin.Header{name, value})
+		}
+	}
+	return headers
+}
+
+func bodyError(err error) error {
+	if errors.Is(err, errTooLarge) {
+		return &plugin.Error{Code: plugin.CodeTooLarge, Message: "this conversation is over 64 MiB: more than one request can carry. Start a new one, or compact it"}
+	}
+	return err
+}
+
+// fail answers a call that never got an answer of its own. Anything but an error
+// of the service's means that the client is gone.
+func (c *call) fail(err error) {
+	var known *plugin.Error
+	switch {
+	case c.r.Context().Err() != nil:
+		panic(http.ErrAbortHandler) // cuts the connection, which is cut already
+	case errors.As(err, &known):
+		response := known.Response
+		if response == nil {
+			response = c.f.Service.HostResponse(known)
+		}
+		c.reply(response)
+	default:
+		c.f.Log.Warn("a request was not read to its end", "reason", err)
+		refuse(c.w, c.r, &refusal{http.StatusBadRequest, "the request's body did not come to its end"})
+	}
+}
+
+// reply gives Codex an answer of ours.
+func (c *call) reply(response *plugin.HostResponse) {
+	for _, h := range response.Headers {
+		c.w.Header().Add(h[0], h[1])
+	}
+	c.w.WriteHeader(response.Status)
+	_, _ = c.w.Write([]byte(response.Body)) // a client that is gone needs no answer
+}
+
+func (c *call) done(end string, tail []byte) {
+	ctx := context.WithoutCancel(c.r.Context()) // what was learned is kept when the client has gone
+	c.f.Service.Done(ctx, plugin.DoneParams{Call: c.id, End: end, DurationMs: sinceMs(c.began)}, tail)
+}
+
+func sinceMs(t time.Time) float64 { return float64(time.Since(t)) / float64(time.Millisecond) }
+
+// pause waits, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"codex-rota/plugin"
+)
+
+// writeTime is how long a client may take none of an answer's next bytes.
+const writeTime = 5 * time.Minute
+
+// connectionHeaders belong to the connection to the backend, not to its answer.
+var connectionHeaders = []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// deliver passes the answer on as it comes and untouched, and tells the service
+// how it ended before the client can know it.
+func (c *call) deliver(a *answer, v *plugin.Verdict, collapse bool) {
+	defer a.close()
+	if collapse && a.ok() {
+		c.collapse(a)
+		return
+	}
+	for _, h := range a.headers {
+		dropped := func(name string) bool { return strings.EqualFold(name, h[0]) }
+		if !slices.ContainsFunc(connectionHeaders, dropped) && !slices.ContainsFunc(v.DropHeaders, dropped) {
+			c.w.Header().Add(h[0], h[1])
+		}
+	}
+	c.w.WriteHeader(a.status)
+	chunk, err := a.held, error(nil)
+	for {
+		if len(chunk) > 0 && !c.write(chunk) {
+			c.done("aborted", a.tail.bytes())
+			panic(http.ErrAbortHandler)
+		}
+		a.held = nil
+		if chunk, err = a.read(); err != nil {
+			break
+		}
+		if chunk == nil {
+			c.done("completed", a.tail.bytes())
+			return
+		}
+	}
+	end := "failed"
+	if c.r.Context().Err() != nil {
+		end = "aborted"
+	}
+	c.done(end, a.tail.bytes())
+	panic(http.ErrAbortHandler) // a stream that broke off must not look as if it had ended
+}
+
+// write passes bytes on at once; false when the client takes none.
+func (c *call) write(chunk []byte) bool {
+	control := http.NewResponseController(c.w)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // a net connection has deadlines
+	if _, err := c.w.Write(chunk); err != nil {
+		return false
+	}
+	return control.Flush() == nil
+}
+
+// collapse makes one JSON of a stream, for a request that did not ask for one.
+func (c *call) collapse(a *answer) {
+	for !a.over {
+		if _, err := a.hold(); err != nil {
+			c.done("failed", a.tail.bytes())
+			panic(http.ErrAbortHandler)
+		}
+	}
+	result, err := c.f.Service.Collapse(c.r.Context(), plugin.CollapseParams{Call: c.id}, a.held)
+	c.done("completed", a.tail.bytes())
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.reply(&result.Response)
+}

@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// errSilent is why an attempt was stopped for taking too long.
+var errSilent = errors.New("nothing came from OpenAI for too long")
+
+// Transport sends model calls. It adds nothing to a request and unpacks nothing:
+// the bytes that go out are those that were prepared.
+func Transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableCompression = true
+	t.MaxResponseHeaderBytes = 256 << 10
+	t.MaxIdleConnsPerHost = 64
+	t.DialContext = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	return t
+}
+
+// cause is why a transfer ended: our own reason for stopping it, if it was us.
+func cause(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errSilent) {
+		return errSilent
+	}
+	return err
+}
+
+// kindOf names a failure of the transport in DESIGN 3's words.
+func kindOf(err error) string {
+	var dns *net.DNSError
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, errSilent), errors.Is(err, os.ErrDeadlineExceeded):
+		return "timeout"
+	case errors.As(err, &dns):
+		return "dns"
+	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &unknown):
+		return "tls"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		if dial.Timeout() {
+			return "timeout"
+		}
+		return "connect"
+	}
+	return "reset"
+}
