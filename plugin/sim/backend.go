@@ -94,6 +94,9 @@ func (x *exchange) judge() (*modelRequest, *refusal) {
 	if r := judgeHeaders(h); r != nil {
 		return nil, r
 	}
+	if x.encoded != nil {
+		return nil, x.encoded
+	}
 	fromCodex := strings.HasPrefix(h.Get("Originator"), "codex")
 	q, notes, r := judgeBody(x.body, h.Get(headerLite) == "true", fromCodex)
 	if q != nil {
@@ -109,14 +112,21 @@ func (x *exchange) judge() (*modelRequest, *refusal) {
 	if state := h.Get(headerTurnState); state != "" && !strings.HasPrefix(state, turnStateOf(x.seat)) {
 		notes = append(notes, "turn state of another account")
 	}
-	for i, it := range q.Input {
+	notes = append(notes, x.foreign(q.Input)...)
+	x.update(func(c *Call) { c.Notes = append(c.Notes, notes...) })
+	x.request = q
+	return q, nil
+}
+
+// foreign notes what another account encrypted: reasoning, or a compacted history.
+func (x *exchange) foreign(items []inputItem) []string {
+	var notes []string
+	for i, it := range items {
 		if it.Encrypted != "" && !strings.HasPrefix(it.Encrypted, encryptedFor(x.seat)) {
 			notes = append(notes, fmt.Sprintf("input[%d] holds reasoning of another account", i))
 		}
 	}
-	x.update(func(c *Call) { c.Notes = append(c.Notes, notes...) })
-	x.request = q
-	return q, nil
+	return notes
 }
 
 // Turn state and encrypted reasoning carry the account that they belong to.
@@ -178,4 +188,13 @@ func (x *exchange) models() answer {
 		return x.refuse(r.why, r.answer)
 	}
 	return answer{status: 200, body: catalogueJSON("live"), header: map[string]string{"ETag": catalogueETag}}
+}
+
+// upgrade is a client that wants a WebSocket in place of a model call. It is told
+// to use POST, as the Codex CLI understands it (FACTS-hosts 2).
+func (x *exchange) upgrade() answer {
+	if r := x.asked(http.MethodGet); r != nil {
+		return x.refuse(r.why, r.answer)
+	}
+	return detail(426, "Upgrade Required").with("Upgrade", "websocket")
 }

@@ -36,6 +36,9 @@ func TestStreamOfAnAnswer(t *testing.T) {
 	if text != "Hello from ann" {
 		t.Errorf("text %q", text)
 	}
+	if begun := data[slices.Index(types, "response.output_item.added")]; !strings.Contains(begun, `"content":[]`) {
+		t.Errorf("a message begins without content, which Codex does not take for one: %s", begun)
+	}
 	for h, want := range map[string]string{"Content-Type": "text/event-stream; charset=utf-8", "Openai-Model": "gpt-5.5", "X-Models-Etag": `"sim-models-1"`} {
 		if got := got.header.Get(h); got != want {
 			t.Errorf("%s: %q", h, got)

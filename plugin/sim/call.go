@@ -16,6 +16,8 @@ type Kind string
 
 const (
 	KindResponses  Kind = "responses"   // POST codex/responses: a model call
+	KindCompact    Kind = "compact"     // POST codex/responses/compact
+	KindUpgrade    Kind = "upgrade"     // a WebSocket for model calls: answered 426
 	KindModels     Kind = "models"      // GET codex/models
 	KindUsage      Kind = "usage"       // GET wham/usage
 	KindAuthorize  Kind = "authorize"   // GET oauth/authorize
@@ -38,7 +40,7 @@ type Call struct {
 	Method  string      `json:"method"`
 	Path    string      `json:"path"` // with the query
 	Headers http.Header `json:"headers"`
-	Body    string      `json:"body,omitempty"`
+	Body    string      `json:"body,omitempty"`    // without its Content-Encoding
 	Seat    string      `json:"seat,omitempty"`    // name of the seat whose token came, good or not
 	Model   string      `json:"model,omitempty"`   // of a model call
 	Status  int         `json:"status"`            // 0: no answer yet, or none at all
@@ -134,6 +136,7 @@ type exchange struct {
 	s       *Server
 	r       *http.Request
 	body    []byte
+	encoded *refusal      // why the body's encoding was not undone
 	call    *Call         // guarded by s.mu
 	seat    *Seat         // nil when no token of a seat came
 	request *modelRequest // of a model call that passed the checks
@@ -175,7 +178,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	x := &exchange{s: s, r: r, body: body}
+	x := &exchange{s: s, r: r}
+	x.body, x.encoded = decodeBody(r.Header.Get("Content-Encoding"), body)
 	h, _ := r.Context().Value(hostKey{}).(host)
 	kind, handle := x.route(h)
 	x.arrive(kind)
@@ -201,6 +205,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // route finds the handler for a request to this host.
 func (x *exchange) route(h host) (Kind, func(*exchange) answer) {
 	switch path := x.r.URL.Path; {
+	case h == hostBackend && strings.EqualFold(x.r.Header.Get("Upgrade"), "websocket"):
+		return KindUpgrade, (*exchange).upgrade
+	case h == hostBackend && path == "/backend-api/codex/responses/compact":
+		return KindCompact, (*exchange).compact
 	case h == hostBackend && path == "/backend-api/codex/responses":
 		return KindResponses, (*exchange).responses
 	case h == hostBackend && path == "/backend-api/codex/models":

@@ -21,7 +21,7 @@ const apiQuota = 60
 var efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"}
 
 // catalogueModel is one model of the catalogue (FACTS-upstream 3). The texts are
-// invented.
+// invented. From ShellType on it is what the Codex CLI takes no catalogue without.
 type catalogueModel struct {
 	Slug             string        `json:"slug"`
 	DisplayName      string        `json:"display_name"`
@@ -33,6 +33,19 @@ type catalogueModel struct {
 	DefaultVerbosity string        `json:"default_verbosity"`
 	BaseInstructions string        `json:"base_instructions"`
 	Messages         modelMessages `json:"model_messages"`
+	ShellType        string        `json:"shell_type"`
+	ApplyPatchType   string        `json:"apply_patch_tool_type"`
+	Visibility       string        `json:"visibility"`
+	InAPI            bool          `json:"supported_in_api"`
+	Priority         int           `json:"priority"` // 1 is offered first
+	Truncation       truncation    `json:"truncation_policy"`
+	Experimental     []string      `json:"experimental_supported_tools"`
+}
+
+// truncation is how long a tool's output may be.
+type truncation struct {
+	Mode  string `json:"mode"`
+	Limit int    `json:"limit"`
 }
 
 type effortLevel struct {
@@ -54,6 +67,8 @@ func catalogue(tag string) []catalogueModel {
 			m := catalogueModel{
 				Slug: slug, DisplayName: slug, DefaultEffort: "medium", Lite: lite, ContextWindow: 272000,
 				SupportVerbosity: true, DefaultVerbosity: "low", BaseInstructions: text, Messages: modelMessages{text + "{{ personality }}\n"},
+				ShellType: "unified_exec", ApplyPatchType: "freeform", Visibility: "list", InAPI: true, Priority: len(out) + 1,
+				Truncation: truncation{"tokens", 10000}, Experimental: []string{},
 			}
 			for _, e := range efforts[from : to+1] {
 				m.Efforts = append(m.Efforts, effortLevel{e, "Simulated effort " + e})

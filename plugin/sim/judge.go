@@ -69,14 +69,18 @@ func refused(why, text string) *refusal { return &refusal{why, detail(400, text)
 
 // judgeHeaders checks the headers of a model call (FACTS-upstream 3).
 func judgeHeaders(h http.Header) *refusal {
-	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	switch {
-	case media != "application/json":
-		return refused("content-type is not application/json", "Input must be a valid dictionary") // misleading there too
-	case !strings.Contains(h.Get("Accept"), "text/event-stream"):
+	if r := judgeMedia(h); r != nil {
+		return r
+	}
+	if !strings.Contains(h.Get("Accept"), "text/event-stream") {
 		return refused("accept is not text/event-stream", "Accept must include text/event-stream")
-	case h.Get("Content-Encoding") != "":
-		return &refusal{"the simulation reads no compressed body", detail(415, "Unsupported content encoding")}
+	}
+	return nil
+}
+
+func judgeMedia(h http.Header) *refusal {
+	if media, _, _ := mime.ParseMediaType(h.Get("Content-Type")); media != "application/json" {
+		return refused("content-type is not application/json", "Input must be a valid dictionary") // misleading there too
 	}
 	return nil
 }

@@ -31,7 +31,9 @@ func TestHeaderChecks(t *testing.T) {
 		{"a form", "Content-Type", "application/x-www-form-urlencoded", 400, "content-type"},
 		{"no accept", "Accept", "", 400, "accept"},
 		{"accept json", "Accept", "application/json", 400, "accept"},
-		{"compressed", "Content-Encoding", "gzip", 415, "compressed"},
+		{"said to be gzip", "Content-Encoding", "gzip", 400, "the body is no gzip"},
+		{"said to be zstd", "Content-Encoding", "zstd", 400, "the body is no zstd"},
+		{"another compression", "Content-Encoding", "br", 415, "content-encoding br"},
 		{"residency unasked", "X-OpenAI-Internal-Codex-Residency", "us", 403, "residency"},
 		{"lite header alone", liteHeader, "true", 400, "lite"},
 	}

@@ -95,7 +95,7 @@ type outputItem struct {
 	ID        string        `json:"id"`
 	Status    string        `json:"status,omitempty"`
 	Role      string        `json:"role,omitempty"`
-	Content   []contentPart `json:"content,omitempty"`
+	Content   []contentPart `json:"content,omitzero"` // a message's is [] at its beginning, not absent
 	Summary   *[]string     `json:"summary,omitempty"`
 	Encrypted string        `json:"encrypted_content,omitempty"`
 	CallID    string        `json:"call_id,omitempty"`
@@ -161,7 +161,7 @@ func (sc *script) reasoning(id, encrypted string) {
 }
 
 func (sc *script) message(id, text string) {
-	item := outputItem{Type: "message", ID: id, Status: "in_progress", Role: "assistant"}
+	item := outputItem{Type: "message", ID: id, Status: "in_progress", Role: "assistant", Content: []contentPart{}}
 	done := item
 	done.Status, done.Content = "completed", []contentPart{{Type: "output_text", Text: text, Annotations: []string{}}}
 	sc.item(item, done, func(index *int) {
@@ -203,7 +203,10 @@ func (x *exchange) script(q *modelRequest, reply Reply, cached int) []event {
 	if text == "" {
 		text = "Hello from " + x.seat.Name
 	}
-	if reply.Tool != nil {
+	if q.wantsCompaction() {
+		text = x.s.id(encryptedFor(x.seat))
+		sc.compaction(x.s.id("cmp_"), text)
+	} else if reply.Tool != nil {
 		text = reply.Tool.Arguments
 		sc.call(x.s.id("fc_"), *reply.Tool)
 	} else {
