@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,6 +87,46 @@ func tick(progress io.Writer) (stop func()) {
 	}
 }
 
+// CodexVersion is the Codex CLI that codex-rota is tested with.
+const CodexVersion = "0.169.0"
+
+// FindCodex gives the path of the pinned Codex CLI's binary under
+// dir/node_modules, without installing anything.
+func FindCodex(dir string) (string, error) {
+	system, arch, name := runtime.GOOS, npmArch(), "codex"
+	if system == "windows" {
+		system, name = "win32", "codex.exe"
+	}
+	pkg := filepath.Join(dir, "node_modules", "@openai", "codex-"+system+"-"+arch)
+	// The version of a platform's package bears the platform's name behind it.
+	version, _, _ := strings.Cut(packageVersion(pkg), "-")
+	found, err := filepath.Glob(filepath.Join(pkg, "vendor", "*", "bin", name))
+	if err != nil || version != CodexVersion || len(found) == 0 || !isFile(found[0]) {
+		return "", fmt.Errorf("no Codex CLI %s for %s-%s in %s", CodexVersion, system, arch, filepath.Join(dir, "node_modules"))
+	}
+	return found[0], nil
+}
+
+// packageVersion is the version of an npm package in a folder, "" without one.
+func packageVersion(dir string) string {
+	var manifest struct {
+		Version string `json:"version"`
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	if err != nil || json.Unmarshal(b, &manifest) != nil {
+		return ""
+	}
+	return manifest.Version
+}
+
+// npmArch is npm's word for this machine's architecture.
+func npmArch() string {
+	if runtime.GOARCH == "amd64" {
+		return "x64"
+	}
+	return runtime.GOARCH
+}
+
 // FindOpenCode gives the path of the pinned OpenCode's binary under
 // dir/node_modules, without installing anything.
 func FindOpenCode(dir string) (string, error) {
@@ -93,21 +134,14 @@ func FindOpenCode(dir string) (string, error) {
 	if system == "windows" {
 		name = "opencode.exe"
 	}
-	arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
-	if arch == "" {
-		arch = runtime.GOARCH
-	}
+	arch := npmArch()
 	variants := []string{"", "-baseline", "-musl", "-baseline-musl"}
 	if runtime.GOARCH == "amd64" && !cpu.X86.HasAVX2 {
 		variants = []string{"-baseline", "-baseline-musl"}
 	}
 	for _, variant := range variants {
 		pkg := filepath.Join(dir, "node_modules", "opencode-"+system+"-"+arch+variant)
-		var manifest struct {
-			Version string `json:"version"`
-		}
-		b, err := os.ReadFile(filepath.Join(pkg, "package.json"))
-		if err != nil || json.Unmarshal(b, &manifest) != nil || manifest.Version != OpenCodeVersion {
+		if packageVersion(pkg) != OpenCodeVersion {
 			continue
 		}
 		if path := filepath.Join(pkg, "bin", name); isFile(path) {

@@ -1,0 +1,42 @@
+package host
+
+import "context"
+
+// MovePort changes where Codex expects the front end, in whatever is registered:
+// a stranger sits on the port of before. A running Codex keeps the old one.
+func (c *Codex) MovePort(ctx context.Context, port int) (Report, error) {
+	r := Report{}
+	rec, err := c.readRecord()
+	if err != nil {
+		return r, err
+	}
+	for _, path := range []string{c.configPath(), c.profilePath()} {
+		f, err := readCodexFile(path)
+		if err != nil {
+			return r, err
+		}
+		if !f.hasProvider() || f.port() == port {
+			continue
+		}
+		if rec.Program, err = c.findProgram(rec); err != nil {
+			return r, err
+		}
+		out, err := c.editFile(ctx, rec.Program, f, []CodexSetting{{keyBaseURL, codexBaseURL(port)}})
+		if err != nil {
+			return r, err
+		}
+		old := rec
+		switch hash(f.text) {
+		case rec.After:
+			rec.After = hash(out.text)
+		case rec.Profile:
+			rec.Profile = hash(out.text)
+		}
+		r.say("move the port in %s to %d", path, port)
+		r.change(path, f.text, out.text)
+		if err := c.put(&r, f, out.text, rec, old, false); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
