@@ -57,7 +57,7 @@ type Doctor struct {
 	Others      []ImportFile
 	Placeholder string
 	// Hosts looks at how the hosts are set up, and sets them up again if told to.
-	Hosts func(fix bool) []Check
+	Hosts func(ctx context.Context, fix bool) []Check
 	Fix   bool // mend what is safe
 
 	checks []Check
@@ -75,7 +75,7 @@ func (d *Doctor) Examine(ctx context.Context) *Diagnosis {
 	d.checkSettings()
 	d.checkNetwork(ctx)
 	if d.Hosts != nil {
-		d.checks = append(d.checks, d.Hosts(d.Fix)...)
+		d.checks = append(d.checks, d.Hosts(ctx, d.Fix)...)
 	}
 	if readable {
 		d.checkTokenOwners()

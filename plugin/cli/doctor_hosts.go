@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"codex-rota/plugin"
 	"codex-rota/plugin/host"
@@ -11,9 +11,14 @@ import (
 
 const installOpenCode = "codex-rota install " + plugin.HostOpenCode
 
-// checkHosts looks at how codex-rota is registered; fix writes the shim anew
-// where that is all that is amiss.
-func (a *app) checkHosts(fix bool) []plugin.Check {
+// checkHosts looks at how codex-rota is registered with each host.
+func (a *app) checkHosts(ctx context.Context, fix bool) []plugin.Check {
+	return append(a.checkOpenCode(fix), a.checkCodex(ctx, fix)...)
+}
+
+// checkOpenCode looks at the shim; fix writes it anew where that is all that is
+// amiss.
+func (a *app) checkOpenCode(fix bool) []plugin.Check {
 	o := a.openCode()
 	state, err := o.State()
 	if err != nil {
@@ -54,12 +59,17 @@ func (a *app) checkShim(state host.State) plugin.Check {
 // otherBinary reports whether the shim starts another codex-rota than this one:
 // which of them is meant is the person's to say.
 func (a *app) otherBinary(state host.State) bool {
-	theirs, err := os.Stat(state.Binary)
+	return exists(state.Binary) && !a.isThis(state.Binary)
+}
+
+// isThis reports whether path is the binary that runs.
+func (a *app) isThis(path string) bool {
+	theirs, err := os.Stat(path)
 	if err != nil {
 		return false
 	}
 	own, err := os.Stat(a.Executable)
-	return err != nil || !os.SameFile(own, theirs)
+	return err == nil && os.SameFile(own, theirs)
 }
 
 func exists(path string) bool {
@@ -73,8 +83,7 @@ func reinstall(o *host.OpenCode, was plugin.Check) plugin.Check {
 		was.Detail += "; installing it again failed: " + err.Error()
 		return was
 	}
-	did := strings.ReplaceAll(strings.TrimSpace(report.String()), "\n", "; ")
-	return plugin.Check{Name: was.Name, Result: plugin.CheckOK, Detail: was.Detail, Fixed: did}
+	return plugin.Check{Name: was.Name, Result: plugin.CheckOK, Detail: was.Detail, Fixed: report.Done()}
 }
 
 // checkTwins looks for more than one shim: OpenCode loads them all, and one of

@@ -7,29 +7,65 @@ import (
 	"github.com/spf13/cobra"
 
 	"codex-rota/plugin"
+	"codex-rota/plugin/host"
 )
 
 func (a *app) installCommand() *cobra.Command {
-	var dryRun bool
+	var o installFlags
 	cmd := &cobra.Command{
-		Use:       "install opencode",
+		Use:       "install opencode|codex",
 		Short:     "Register with a host; --dry-run shows the change",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{plugin.HostOpenCode},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := a.openCode().Install(dryRun)
+		ValidArgs: []string{plugin.HostOpenCode, plugin.HostCodex},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			report, err := o.of(args[0], a.installOpenCode, a.installCodex)(cmd.Context(), o)
 			if err != nil {
-				return fmt.Errorf("install opencode: %w", err)
+				return fmt.Errorf("install %s: %w", args[0], err)
 			}
 			fmt.Fprint(a.Out, report)
-			if dryRun || !a.InTerminal {
+			if o.dryRun || !a.InTerminal || args[0] != plugin.HostOpenCode {
 				return nil
 			}
 			return a.offerImport(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show the change and make none")
+	o.on(cmd)
 	return cmd
+}
+
+// installFlags are those of install and uninstall.
+type installFlags struct {
+	dryRun      bool
+	profileOnly bool // Codex alone has profiles
+	keepDefault bool // Codex's default provider stays what it is
+}
+
+func (o *installFlags) on(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the change and make none")
+	cmd.Flags().BoolVar(&o.profileOnly, "profile-only", false, "codex: the profile codex-rota alone, for codex -p codex-rota; config.toml is left as it is")
+}
+
+type hostAction func(context.Context, installFlags) (host.Report, error)
+
+// of chooses what to do for a host.
+func (o *installFlags) of(name string, openCode, codex hostAction) hostAction {
+	switch {
+	case name == plugin.HostCodex:
+		return codex
+	case o.profileOnly:
+		return func(context.Context, installFlags) (host.Report, error) {
+			return host.Report{}, usagef("--profile-only is for codex: OpenCode has no profiles")
+		}
+	}
+	return openCode
+}
+
+func (a *app) installOpenCode(_ context.Context, o installFlags) (host.Report, error) {
+	return a.openCode().Install(o.dryRun)
+}
+
+func (a *app) uninstallOpenCode(_ context.Context, o installFlags) (host.Report, error) {
+	return a.openCode().Uninstall(o.dryRun)
 }
 
 // offerImport asks whether OpenCode's own login shall go into the pool; then the
@@ -56,21 +92,21 @@ func (a *app) offerImport(ctx context.Context) error {
 }
 
 func (a *app) uninstallCommand() *cobra.Command {
-	var dryRun bool
+	var o installFlags
 	cmd := &cobra.Command{
-		Use:       "uninstall opencode",
+		Use:       "uninstall opencode|codex",
 		Short:     "Undo install",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{plugin.HostOpenCode},
-		RunE: func(*cobra.Command, []string) error {
-			report, err := a.openCode().Uninstall(dryRun)
+		ValidArgs: []string{plugin.HostOpenCode, plugin.HostCodex},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			report, err := o.of(args[0], a.uninstallOpenCode, a.uninstallCodex)(cmd.Context(), o)
 			if err != nil {
-				return fmt.Errorf("uninstall opencode: %w", err)
+				return fmt.Errorf("uninstall %s: %w", args[0], err)
 			}
 			fmt.Fprint(a.Out, report)
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show the change and make none")
+	o.on(cmd)
 	return cmd
 }

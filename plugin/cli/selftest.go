@@ -96,7 +96,8 @@ func selfChecks() []selfCheck {
 		{"refresh", checkRefresh},
 		{"fail-over", checkFailOver},
 		{"instructions", checkInstructions},
-		{"host opencode", checkOpenCode},
+		{"host opencode", checkOpenCodeHost},
+		{"host codex", checkCodexHost},
 	}
 }
 
@@ -231,8 +232,8 @@ func named(names ...string) []sim.Seat {
 	return seats
 }
 
-// checkOpenCode looks at the real registration; none is no fault.
-func checkOpenCode(_ context.Context, a *app) (string, error) {
+// checkOpenCodeHost looks at the real registration; none is no fault.
+func checkOpenCodeHost(_ context.Context, a *app) (string, error) {
 	state, err := a.openCode().State()
 	if err != nil {
 		return "", err

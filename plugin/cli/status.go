@@ -93,11 +93,13 @@ func (n names) of(id string) string {
 
 // hosts says which hosts have codex-rota registered.
 func (a *app) hosts() []plugin.HostState {
-	state, err := a.openCode().State()
-	if err != nil {
-		return []plugin.HostState{{Name: plugin.HostOpenCode, Detail: err.Error()}}
+	openCode := plugin.HostState{Name: plugin.HostOpenCode}
+	if state, err := a.openCode().State(); err != nil {
+		openCode.Detail = err.Error()
+	} else {
+		openCode.Registered, openCode.Detail = state.Registered, state.Detail
 	}
-	return []plugin.HostState{{Name: plugin.HostOpenCode, Registered: state.Registered, Detail: state.Detail}}
+	return []plugin.HostState{openCode, a.codexState()}
 }
 
 func (a *app) openCode() *host.OpenCode {

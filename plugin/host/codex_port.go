@@ -18,14 +18,14 @@ func (c *Codex) MovePort(ctx context.Context, port int) (Report, error) {
 		if !f.hasProvider() || f.port() == port {
 			continue
 		}
+		old := rec
 		if rec.Program, err = c.findProgram(rec); err != nil {
 			return r, err
 		}
-		out, err := c.editFile(ctx, rec.Program, f, []CodexSetting{{keyBaseURL, codexBaseURL(port)}})
+		out, err := c.editFile(ctx, rec.Program, f, f.differing(c.portSettings(f, port)))
 		if err != nil {
 			return r, err
 		}
-		old := rec
 		switch hash(f.text) {
 		case rec.After:
 			rec.After = hash(out.text)
@@ -39,4 +39,17 @@ func (c *Codex) MovePort(ctx context.Context, port int) (Report, error) {
 		}
 	}
 	return r, nil
+}
+
+// portSettings are what a registration says of the port.
+func (c *Codex) portSettings(f *codexFile, port int) []CodexSetting {
+	own := *c
+	own.root, own.port = f.root(), port
+	var out []CodexSetting
+	for _, s := range own.Settings() {
+		if s.Key == keyBaseURL || s.Key == keyAuthArgs {
+			out = append(out, s)
+		}
+	}
+	return out
 }

@@ -40,12 +40,14 @@ func (s CodexSetting) String() string { return s.Key + "=" + tomlValue(s.Value) 
 
 // Settings is everything that a registration says (DESIGN 9), for config.toml, a
 // profile, and the -c of a single run alike. Codex itself revives the front end:
-// it runs the token command again when the interval has passed (FACTS-hosts 2).
+// it runs the token command again when the interval has passed (FACTS-hosts 2),
+// and tells it which port it was given.
 func (c *Codex) Settings() []CodexSetting {
 	token, tools := []string{"token", "--front-end"}, []string{"mcp"}
 	if c.root != "" {
 		token, tools = append(token, "--root", c.root), append(tools, "--root", c.root)
 	}
+	token = append(token, "--port", strconv.Itoa(c.port))
 	return []CodexSetting{
 		{keyDefault, codexName},
 		{keyProvider + ".name", codexName},

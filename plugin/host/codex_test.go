@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	codexConfig  = ".codex/config.toml"
-	codexProfile = ".codex/codex-rota.config.toml"
+	codexConfig     = ".codex/config.toml"
+	codexProfile    = ".codex/codex-rota.config.toml"
 	codexRecordFile = ".codex/codex-rota/install.json"
-	codexBackup  = ".codex/codex-rota/config.backup"
+	codexBackup     = ".codex/codex-rota/config.backup"
 )
 
 // realCodex is the pinned Codex CLI; `make hosts` brings it.
@@ -67,7 +67,7 @@ supports_standalone_web_search = true
 
 [model_providers.codex-rota.auth]
 command = "/opt/codex-rota"
-args = ["token", "--front-end", "--root", "ROOT"]
+args = ["token", "--front-end", "--root", "ROOT", "--port", "4141"]
 refresh_interval_ms = 1000
 
 [mcp_servers.codex-rota]

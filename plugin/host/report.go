@@ -24,6 +24,9 @@ type Report struct {
 // Changed reports whether anything was, or would be, changed.
 func (r Report) Changed() bool { return len(r.lines) > 0 }
 
+// Done is what was done, in one line.
+func (r Report) Done() string { return strings.Join(r.lines, "; ") }
+
 // String is for a terminal. The diff shows the person's own config, the lines no
 // token.
 func (r Report) String() string {

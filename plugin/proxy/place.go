@@ -71,6 +71,9 @@ func (p Place) writePort(port int) error {
 	return nil
 }
 
+// KnownPort is Port without choosing one: 0 when none was chosen yet.
+func (p Place) KnownPort() (int, error) { return p.readPort() }
+
 // readPort gives 0 when none was chosen yet.
 func (p Place) readPort() (int, error) {
 	path := filepath.Join(p.Root, PortFile)

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+
+	"codex-rota/plugin/host"
+	"codex-rota/plugin/proxy"
+)
+
+// codex is the person's Codex CLI, with this pool's front end on port; 0 for not
+// known.
+func (a *app) codex(port int) (*host.Codex, error) {
+	// What stands in Codex's config must not depend on the folder it runs in.
+	root, err := filepath.Abs(a.root())
+	if err != nil {
+		return nil, err
+	}
+	return host.NewCodex(host.CodexOptions{Home: a.Home, Env: a.Env, Environ: a.Environ(), Binary: a.Executable, Root: root, Port: port}), nil
+}
+
+// knownCodex is codex with the port that was chosen, for those who only look.
+func (a *app) knownCodex() (*host.Codex, error) {
+	port, err := proxy.Place{Root: a.root()}.KnownPort()
+	if err != nil {
+		return nil, err
+	}
+	return a.codex(port)
+}
+
+// installCodex keeps the port only once Codex's config names it: an install that
+// fails changes nothing.
+func (a *app) installCodex(ctx context.Context, o installFlags) (host.Report, error) {
+	place := proxy.Place{Root: a.root()}
+	known, err := place.KnownPort()
+	if err != nil {
+		return host.Report{}, err
+	}
+	port := known
+	if port == 0 {
+		if port, err = a.firstPort(); err != nil {
+			return host.Report{}, err
+		}
+	}
+	codex, err := a.codex(port)
+	if err != nil {
+		return host.Report{}, err
+	}
+	report, err := codex.Install(ctx, host.CodexInstall{DryRun: o.dryRun, ProfileOnly: o.profileOnly, KeepDefault: o.keepDefault})
+	if err == nil && known == 0 && !o.dryRun {
+		err = place.KeepPort(ctx, port)
+	}
+	return report, err
+}
+
+// firstPort is the one that Codex knows already, from a pool that was deleted
+// meanwhile, else any free one.
+func (a *app) firstPort() (int, error) {
+	codex, err := a.codex(0)
+	if err != nil {
+		return 0, err
+	}
+	state, err := codex.State()
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range []*host.CodexEntry{state.Config, state.Profile} {
+		if e != nil && e.Port != 0 {
+			return e.Port, nil
+		}
+	}
+	return proxy.FreePort(0)
+}
+
+func (a *app) uninstallCodex(ctx context.Context, o installFlags) (host.Report, error) {
+	codex, err := a.codex(0)
+	if err != nil {
+		return host.Report{}, err
+	}
+	return codex.Uninstall(ctx, host.CodexUninstall{DryRun: o.dryRun, ProfileOnly: o.profileOnly})
+}
