@@ -95,6 +95,7 @@ func selfChecks() []selfCheck {
 		{"login", checkLogin},
 		{"refresh", checkRefresh},
 		{"fail-over", checkFailOver},
+		{"front end", checkFrontEnd},
 		{"instructions", checkInstructions},
 		{"host opencode", checkOpenCodeHost},
 		{"host codex", checkCodexHost},
