@@ -40,6 +40,7 @@ func (r *rig) startAdd(env []string, args ...string) *adding {
 	x.cmd.Env = r.env(os.Environ(), append(append([]string{port}, noDesk...), env...)...)
 	x.cmd.Stdout, x.cmd.Stderr = &x.out, &x.err
 	x.cmd.WaitDelay = time.Second
+	r.witness.watch(x.cmd)
 	var err error
 	if x.in, err = x.cmd.StdinPipe(); err != nil {
 		r.t.Fatal(err)

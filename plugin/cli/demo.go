@@ -77,7 +77,7 @@ func (a *app) demo(ctx context.Context, noHost bool, hostsDir string) error {
 
 // demoPipe makes the call through the plugin's own pipe.
 func (a *app) demoPipe(ctx context.Context, env []string) (string, error) {
-	h, err := startMiniHost(ctx, a.Executable, env, httpClient(), a.Err)
+	h, err := startMiniHost(ctx, a.Executable, env, httpClient(), a.Err, nil)
 	if err != nil {
 		return "", err
 	}

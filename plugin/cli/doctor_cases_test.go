@@ -128,7 +128,7 @@ func doctorState() []doctorCase {
 		}, line: "refreshes", level: "warn", says: "nobody knows whether it was answered", mend: "the next call"},
 		{name: "a refresh that failed", seats: []sim.Seat{{Name: "a", Expired: true}}, spoil: func(r *rig) []string {
 			r.fault("refresh-500")
-			if _, err := r.command(r.t.Context(), r.app, "token"); err == nil {
+			if _, err := r.command(r.t.Context(), "token"); err == nil {
 				r.t.Fatal("it was to fail")
 			}
 			return nil
@@ -145,14 +145,14 @@ func doctorState() []doctorCase {
 			line: "accounts", level: "warn", says: "no ChatGPT account", mend: "codex-rota add"},
 		{name: "one account signed out", seats: []sim.Seat{{Name: "a", Expired: true}, {Name: "b"}}, spoil: func(r *rig) []string {
 			r.fault("refresh-expired", onSeat("a"))
-			if _, err := r.command(r.t.Context(), r.app, "token", "a"); err == nil {
+			if _, err := r.command(r.t.Context(), "token", "a"); err == nil {
 				r.t.Fatal("it was to be refused")
 			}
 			return nil
 		}, line: "accounts", level: "warn", says: "a needs a login", mend: "codex-rota add"},
 		{name: "every account signed out", seats: []sim.Seat{{Name: "a", Expired: true}}, spoil: func(r *rig) []string {
 			r.fault("refresh-expired")
-			if _, err := r.command(r.t.Context(), r.app, "token", "a"); err == nil {
+			if _, err := r.command(r.t.Context(), "token", "a"); err == nil {
 				r.t.Fatal("it was to be refused")
 			}
 			return nil
@@ -184,6 +184,7 @@ func (r *rig) hangingRefresh(end func(*exec.Cmd)) {
 	r.fault("refresh-hang")
 	cmd := exec.Command(binary, "exchange", decode[struct{ Accounts []plugin.Account }](r.t, r.must("list", "--json")).Accounts[0].ID)
 	cmd.Env = r.env(os.Environ())
+	r.witness.watch(cmd)
 	r.do(cmd.Start())
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()

@@ -19,6 +19,7 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed, plain := filepath.Join(r.dir, "sealed.age"), filepath.Join(r.dir, "plain.json")
+	r.witness.allow(plain)
 	if _, errOut, code := r.run("correct horse\n", "export", sealed); code != 0 {
 		t.Fatalf("export: exit %d, %s", code, errOut)
 	}

@@ -153,7 +153,6 @@ func (f *fire) run() {
 	defer func() { cancel(); <-released }()
 	host := []string{"", "opencode", "codex"}[f.random.IntN(3)]
 	f.host = f.wire(host, "ENABLE_PLUGIN_REQUEST_LOGGING=1", "CODEX_PLUGIN_LOG_BODIES=1")
-	marks := newMarks(f.rig)
 	for _, seat := range f.seats {
 		if f.random.IntN(2) == 0 {
 			f.aim(sim.KindRefresh, seat.Name)
@@ -175,13 +174,10 @@ func (f *fire) run() {
 			f.t.Fatal(err)
 		}
 		f.judge(name, session, got)
-		marks.collect()
 	}
-	marks.watch(f.host)
 	f.host.close(f.t)
 	f.judgeAccounts()
 	f.figures.refreshes = len(f.sim.Calls(sim.KindRefresh))
-	marks.search(f.host)
 }
 
 // release lets go on whatever a fault holds.

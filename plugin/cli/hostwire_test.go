@@ -160,6 +160,7 @@ func (r *rig) deafWire() (h *wireHost, hangUp func()) {
 		cmd.Stdout = out
 		h.in, err = cmd.StdinPipe()
 	}
+	r.witness.watch(cmd)
 	if err == nil {
 		err = cmd.Start()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,19 +35,28 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		return 1
 	}
-	return m.Run()
+	stop := make(chan struct{})
+	go seenProcesses.follow(stop)
+	code := m.Run()
+	close(stop)
+	fmt.Println(figuresOfWitnesses())
+	return code
 }
 
 // rig is a playground with seats and the binary under test.
 type rig struct {
 	*playground
-	t     *testing.T
-	app   *app
-	seats []*sim.Seat
+	t       *testing.T
+	app     *app
+	seats   []*sim.Seat
+	witness *witness
 }
 
+// newRig makes one. At the end of the test all that its processes left behind is
+// searched for tokens (see witness).
 func newRig(t *testing.T, seats ...sim.Seat) *rig {
 	t.Helper()
+	temp := filepath.Dir(t.TempDir()) // made now, so that it is removed after the search
 	p, err := newPlayground()
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +64,43 @@ func newRig(t *testing.T, seats ...sim.Seat) *rig {
 	t.Cleanup(p.close)
 	sys := OS()
 	sys.Executable = binary
-	r := &rig{playground: p, t: t, app: &app{System: sys}}
+	r := &rig{playground: p, t: t, app: &app{System: sys}, witness: newWitness(p, temp)}
+	t.Cleanup(func() {
+		t.Helper()
+		for _, leak := range r.witness.leaks() {
+			t.Error(leak)
+		}
+	})
+	if err := os.Mkdir(r.temp(), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if r.seats, err = p.addSeats(t.Context(), seats...); err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// temp is where the rig's processes put temporary files.
+func (r *rig) temp() string { return filepath.Join(r.dir, "tmp") }
+
+func (r *rig) env(base []string, more ...string) []string {
+	return r.playground.env(base, append([]string{"TMPDIR=" + r.temp()}, more...)...)
+}
+
+// command runs the binary and gives its stdout; what it said on stderr is the
+// error when it fails.
+func (r *rig) command(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = r.env(os.Environ())
+	var out, said strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &said
+	r.witness.watch(cmd)
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return "", fmt.Errorf("codex-rota %s: %s", args[0], strings.TrimSpace(said.String()))
+	}
+	return out.String(), err
 }
 
 func (r *rig) fault(name string, change ...func(*sim.Fault)) {
@@ -79,10 +121,12 @@ func times(n int) func(*sim.Fault)        { return func(f *sim.Fault) { f.Times 
 // that a verdict asks for are noted and not waited.
 func (r *rig) serve(hostName string, env ...string) (*miniHost, *[]time.Duration) {
 	r.t.Helper()
-	h, err := startMiniHost(context.Background(), binary, r.env(os.Environ(), env...), httpClient(), os.Stderr)
+	h, err := startMiniHost(context.Background(), binary, r.env(os.Environ(), env...), httpClient(),
+		io.MultiWriter(os.Stderr, r.witness.hear("stderr of serve", saysNothing)), r.witness.hear("stdout of serve", saysProtocol))
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.witness.started(h.cmd)
 	var waits []time.Duration
 	h.pause = func(_ context.Context, d time.Duration) error {
 		waits = append(waits, d)
@@ -126,7 +170,7 @@ func (r *rig) mustBeObedient() {
 // states gives each account's state by its label.
 func (r *rig) states() map[string]string {
 	r.t.Helper()
-	out, err := r.command(r.t.Context(), r.app, "list", "--json")
+	out, err := r.command(r.t.Context(), "list", "--json")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -150,4 +194,14 @@ func codeOf(err error) string {
 		return code
 	}
 	return ""
+}
+
+// accountStates gives the accounts by label.
+func (r *rig) accountStates() map[string]plugin.Account {
+	r.t.Helper()
+	accounts := map[string]plugin.Account{}
+	for _, a := range decode[struct{ Accounts []plugin.Account }](r.t, r.must("list", "--json")).Accounts {
+		accounts[a.Label] = a
+	}
+	return accounts
 }

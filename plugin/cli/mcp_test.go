@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"os"
@@ -39,7 +40,8 @@ func (r *rig) mcp(env []string, args ...string) *mcpClient {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c.in, c.out = in, bufio.NewReader(out)
+	r.witness.watch(c.cmd)
+	c.in, c.out = in, bufio.NewReader(io.TeeReader(out, r.witness.hear("stdout of mcp", saysNothing)))
 	if err := c.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -240,12 +242,14 @@ func TestMCPBurst(t *testing.T) {
 	}
 	cmd := exec.Command(binary, "mcp")
 	cmd.Env, cmd.Stdin = r.env(os.Environ()), strings.NewReader(strings.Join(lines, "\n"))
-	out, err := cmd.Output()
-	if err != nil {
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	r.witness.watch(cmd)
+	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
 	answered := map[int]bool{}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(out.String()) {
 		a := decode[struct {
 			ID     int
 			Result struct{ Content []struct{ Text string } }

@@ -31,8 +31,9 @@ type miniHost struct {
 	end    func() error
 }
 
-// startMiniHost spawns executable serve with the environment given.
-func startMiniHost(ctx context.Context, executable string, env []string, client *http.Client, stderr io.Writer) (*miniHost, error) {
+// startMiniHost spawns executable serve with the environment given. heard, when
+// not nil, gets a copy of all that it says on stdout.
+func startMiniHost(ctx context.Context, executable string, env []string, client *http.Client, stderr, heard io.Writer) (*miniHost, error) {
 	cmd := exec.CommandContext(ctx, executable, "serve")
 	cmd.Env, cmd.Stderr = env, stderr
 	in, err := cmd.StdinPipe()
@@ -53,9 +54,13 @@ func startMiniHost(ctx context.Context, executable string, env []string, client 
 		}
 		return errors.Join(err, h.cmd.Wait())
 	})
+	var from io.Reader = out
+	if heard != nil {
+		from = io.TeeReader(out, heard)
+	}
 	go func() {
 		defer close(h.lines)
-		r := bufio.NewReader(out)
+		r := bufio.NewReader(from)
 		for {
 			line, err := r.ReadBytes('\n')
 			if len(line) > 0 {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,10 +26,10 @@ func (o *openCode) marks() []string {
 }
 
 // TestOpenCodeKeepsSecrets goes through refresh, refused token, limit and tool
-// use with every log on, and then searches all that was written.
+// use with every log on; then all that was written is searched, as at the end of
+// every test.
 func TestOpenCodeKeepsSecrets(t *testing.T) {
 	o := newOpenCode(t, sim.Seat{Name: "a", Expired: true}, sim.Seat{Name: "b"})
-	marks := o.marks()
 	o.fault("unauthorized", onSeat("b"), times(1))
 	o.fault("weekly-limit", onSeat("a"))
 	o.sim.SetReply(func(c sim.Call) sim.Reply {
@@ -45,27 +44,12 @@ func TestOpenCodeKeepsSecrets(t *testing.T) {
 	if got.code != 0 || got.out != "Hello from b\n" {
 		t.Errorf("the person sees %q (exit code %d)", got.out, got.code)
 	}
-	marks = append(marks, o.marks()...)
 	for _, seat := range o.seats {
 		if n := o.sim.RefreshCount(seat); n != 1 {
 			t.Errorf("%s was refreshed %d times, want once", seat.Name, n)
 		}
 	}
-	for _, mark := range marks {
-		if strings.Contains(got.out+got.err+got.log, mark) {
-			t.Errorf("the person sees %q", mark)
-		}
-	}
-	files := o.filesWith(marks...)
-	for _, file := range files {
-		if file != "pool/openai-codex-accounts.json" && !strings.HasPrefix(file, "pool/backups/") {
-			t.Errorf("there is a token in %s", file)
-		}
-	}
-	if len(files) < 2 {
-		t.Errorf("tokens were found in %q alone: the search is blind", files)
-	}
-	// What must have been searched, with what it must hold.
+	// What the search at the end must find there.
 	for file, text := range map[string]string{
 		"pool/logs/codex-plugin/" + logging.RequestsLog: "Say hello.",
 		".local/share/opencode/log/opencode.log":        "codex-rota",
@@ -76,31 +60,4 @@ func TestOpenCodeKeepsSecrets(t *testing.T) {
 			t.Errorf("%s does not hold %q (%v)", file, text, err)
 		}
 	}
-}
-
-// filesWith names the files of the home that hold one of the texts.
-func (o *openCode) filesWith(texts ...string) []string {
-	o.t.Helper()
-	var found []string
-	err := filepath.WalkDir(o.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, text := range texts {
-			if bytes.Contains(b, []byte(text)) {
-				name, err := filepath.Rel(o.dir, path)
-				found = append(found, filepath.ToSlash(name))
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return found
 }

@@ -133,6 +133,7 @@ func (o *openCode) startWith(env []string, args ...string) *running {
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.err
 	r.cmd.WaitDelay = time.Second // a child that keeps our pipes must not keep the test
 	isolate(r.cmd)
+	o.witness.watch(r.cmd)
 	if err := r.cmd.Start(); err != nil {
 		o.t.Fatal(err)
 	}
@@ -157,6 +158,13 @@ func (tr *transcript) Write(b []byte) (int, error) {
 	defer tr.mu.Unlock()
 	tr.text = append(tr.text, b...)
 	return len(b), nil
+}
+
+// whole is the text as it was written.
+func (tr *transcript) whole() []byte {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return slices.Clone(tr.text)
 }
 
 // String is the text without colour.

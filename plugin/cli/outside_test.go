@@ -83,6 +83,7 @@ func (r *rig) exit(args ...string) (stdout, stderr string, code int) {
 	cmd.Env = r.env(os.Environ())
 	var out, errOut strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errOut
+	r.witness.watch(cmd)
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
 		r.t.Fatal(err)
@@ -234,6 +235,7 @@ func TestImportedAndExpired(t *testing.T) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	r.witness.allow(file)
 	r.must("import", file, "--yes")
 	if got := strings.TrimSpace(r.must("token")); got != seat.Tokens().Access || r.sim.RefreshCount(seat) != 1 {
 		t.Errorf("%d refreshes, and the token is not the newest", r.sim.RefreshCount(seat))

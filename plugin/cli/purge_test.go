@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,10 +28,7 @@ func TestPurgeLeavesNothing(t *testing.T) {
 	r.must("install", "opencode")
 	r.fault("weekly-limit", onSeat("a"))
 	r.fault("token-invalidated", onSeat("c"))
-	outlives, err := startMiniHost(context.Background(), binary, r.env(os.Environ(), "ENABLE_PLUGIN_REQUEST_LOGGING=1", "CODEX_PLUGIN_LOG_BODIES=1"), httpClient(), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	outlives, _ := r.serve("", "ENABLE_PLUGIN_REQUEST_LOGGING=1", "CODEX_PLUGIN_LOG_BODIES=1")
 	for _, session := range []string{"1", "2", "3"} {
 		if _, _, err := r.call(outlives, hostCall{name: session, session: session}); err != nil {
 			t.Log(err) // the account whose tokens were invalidated

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -32,7 +33,7 @@ import (
 //	forgotten NAME WHAT…        no file of the pool holds the seat's tokens, email or ids
 //	asked KIND N                the simulation was asked N times
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
+	testscript.RunT(&scriptT{T: t}, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Setup:               setScene,
@@ -43,6 +44,35 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// scriptT runs a script as a *testing.T does, and has all that its commands print
+// and leave behind searched for tokens (see witness).
+type scriptT struct {
+	*testing.T
+	witness *witness // of one script
+}
+
+func (t *scriptT) Run(name string, f func(testscript.T)) {
+	t.T.Run(name, func(inner *testing.T) { f(&scriptT{T: inner}) })
+}
+
+// Verbose has testscript log the whole of what was printed.
+func (t *scriptT) Verbose() bool { return true }
+
+// Log gets that at the end.
+func (t *scriptT) Log(args ...any) {
+	t.T.Log(args...)
+	if t.witness != nil {
+		fmt.Fprint(t.witness.hear("the script", saysToken), args...)
+		t.tell(t.witness.leaksHeard(marksOf(t.witness.p.sim.Issued())))
+	}
+}
+
+func (t *scriptT) tell(leaks []string) {
+	for _, leak := range leaks {
+		t.Error(leak)
+	}
+}
+
 type sceneKey struct{}
 
 func setScene(env *testscript.Env) error {
@@ -50,8 +80,13 @@ func setScene(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(p.close)
-	env.Values[sceneKey{}] = p
+	t := env.T().(*scriptT)
+	t.witness = newWitness(p, env.WorkDir)
+	env.Defer(func() {
+		t.tell(t.witness.leaks())
+		p.close()
+	})
+	env.Values[sceneKey{}] = t.witness
 	for _, entry := range p.env(env.Vars) {
 		name, value, _ := strings.Cut(entry, "=")
 		env.Setenv(name, value)
@@ -62,7 +97,9 @@ func setScene(env *testscript.Env) error {
 	return nil
 }
 
-func scene(ts *testscript.TestScript) *playground { return ts.Value(sceneKey{}).(*playground) }
+func scene(ts *testscript.TestScript) *playground { return witnessOf(ts).p }
+
+func witnessOf(ts *testscript.TestScript) *witness { return ts.Value(sceneKey{}).(*witness) }
 
 func seatCalled(ts *testscript.TestScript, name string) *sim.Seat {
 	for _, seat := range scene(ts).sim.Seats() {
@@ -111,8 +148,10 @@ func scriptFault(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptCall(ts *testscript.TestScript, neg bool, args []string) {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "ENABLE_PLUGIN_REQUEST_LOGGING=" + ts.Getenv("ENABLE_PLUGIN_REQUEST_LOGGING")}
-	h, err := startMiniHost(context.Background(), binary, scene(ts).env(env), httpClient(), os.Stderr)
+	h, err := startMiniHost(context.Background(), binary, scene(ts).env(env), httpClient(),
+		io.MultiWriter(os.Stderr, witnessOf(ts).hear("stderr of serve", saysNothing)), witnessOf(ts).hear("stdout of serve", saysProtocol))
 	ts.Check(err)
+	witnessOf(ts).started(h.cmd)
 	_, _, err = h.generate(context.Background(), hostCall{name: "call-" + args[0], session: args[0]})
 	ts.Check(errors.Join(err, h.close()))
 }

@@ -215,7 +215,7 @@ func inPlayground(ctx context.Context, seats []sim.Seat, check func(*playground,
 // withMiniHost is inPlayground with a host that talks to a child of this binary.
 func withMiniHost(ctx context.Context, a *app, seats []sim.Seat, check func(*playground, []*sim.Seat, *miniHost) (string, error)) (string, error) {
 	return inPlayground(ctx, seats, func(p *playground, added []*sim.Seat) (string, error) {
-		h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil)
+		h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ()), httpClient(), nil, nil)
 		if err != nil {
 			return "", err
 		}

@@ -22,7 +22,7 @@ func checkLogin(ctx context.Context, a *app) (string, error) {
 		}
 		people := []*sim.Seat{p.sim.AddSeat(sim.Seat{Name: "browser"}), p.sim.AddSeat(sim.Seat{Name: "paste"}), p.sim.AddSeat(sim.Seat{Name: "device"})}
 		p.sim.SignInAs(people...)
-		h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ(), plugin.EnvironmentName("callbackPort")+"="+port), httpClient(), nil)
+		h, err := startMiniHost(ctx, a.Executable, p.env(a.Environ(), plugin.EnvironmentName("callbackPort")+"="+port), httpClient(), nil, nil)
 		if err != nil {
 			return "", err
 		}

@@ -208,7 +208,7 @@ func TestEverySettingChangesSomething(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, sim.Seat{Name: "a", Expired: true})
 		r.writeSettings(`{"clientId": "app_other"}`)
-		if _, err := r.command(t.Context(), r.app, "token"); err == nil {
+		if _, err := r.command(t.Context(), "token"); err == nil {
 			t.Error("the issuer took a client that it does not know")
 		}
 		refreshes := r.sim.Calls(sim.KindRefresh)
@@ -261,7 +261,7 @@ func (r *rig) writeSettings(text string) {
 // must runs a command that has to succeed.
 func (r *rig) must(args ...string) string {
 	r.t.Helper()
-	out, err := r.command(r.t.Context(), r.app, args...)
+	out, err := r.command(r.t.Context(), args...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

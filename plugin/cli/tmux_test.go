@@ -35,6 +35,9 @@ func (r *rig) newTerminal(width, height int, env ...string) *terminal {
 		r.t.Fatalf("tmux: %v: %s", err, out)
 	}
 	r.t.Cleanup(func() { x.tmux("kill-server") })
+	r.witness.started(cmd)
+	// All that is ever written on it, for the search at the end of the test.
+	x.tmux("pipe-pane", "-o", "cat >> '"+filepath.Join(r.t.TempDir(), "screen")+"'")
 	x.waitFor("ready>")
 	return x
 }

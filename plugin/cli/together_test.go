@@ -30,7 +30,7 @@ func TestTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for _, command := range commands {
 		all.Go(func() {
-			if out, err := r.command(t.Context(), r.app, command...); err != nil {
+			if out, err := r.command(t.Context(), command...); err != nil {
 				t.Errorf("%v: %v %s", command, err, out)
 			}
 		})

@@ -27,6 +27,7 @@ func (r *rig) run(stdin string, args ...string) (out, errOut string, code int) {
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	r.witness.watch(cmd)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -35,7 +36,7 @@ func (r *rig) run(stdin string, args ...string) (out, errOut string, code int) {
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
-// write puts a file into the playground's home.
+// write puts a file into the playground's home, tokens or not.
 func (r *rig) write(name string, content any) string {
 	r.t.Helper()
 	text, ok := content.(string)
@@ -47,6 +48,7 @@ func (r *rig) write(name string, content any) string {
 		text = string(encoded)
 	}
 	path := filepath.Join(r.dir, filepath.FromSlash(name))
+	r.witness.allow(path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		r.t.Fatal(err)
 	}

@@ -43,19 +43,20 @@ func (r *rig) wire(hostName string, env ...string) *wireHost {
 	r.t.Helper()
 	cmd := exec.Command(binary, "serve", "--host", hostName)
 	h := &wireHost{cmd: cmd, client: httpClient(), open: map[int]chan wireAnswer{}, read: make(chan struct{})}
-	cmd.Env, cmd.Stderr = r.env(os.Environ(), append(env, "TMPDIR="+r.dir)...), &h.stderr
+	cmd.Env, cmd.Stderr = r.env(os.Environ(), env...), &h.stderr
 	var out io.ReadCloser
 	var err error
 	if h.in, err = cmd.StdinPipe(); err == nil {
 		out, err = cmd.StdoutPipe()
 	}
+	r.witness.watch(cmd)
 	if err == nil {
 		err = cmd.Start()
 	}
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	go h.listen(out)
+	go h.listen(io.TeeReader(out, r.witness.hear("stdout of serve", saysProtocol)))
 	return h
 }
 

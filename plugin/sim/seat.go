@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -146,8 +147,17 @@ func (s *Server) issue(g *grant, expires time.Time) Tokens {
 	t := Tokens{Access: sign(access), ID: sign(id), Refresh: s.id("rt_"), ExpiresAt: expires}
 	s.access[t.Access] = &accessToken{seat: seat, grant: g, expires: expires}
 	s.refresh[t.Refresh] = &refreshToken{grant: g}
+	s.issued = append(s.issued, t)
 	seat.tokens = t
 	return t
+}
+
+// Issued is every token that the issuer ever gave to anybody: what a search for
+// leaks looks for.
+func (s *Server) Issued() []Tokens {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.issued)
 }
 
 // claims are those of FACTS-upstream 2, and what a real token has around them.

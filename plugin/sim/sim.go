@@ -55,6 +55,7 @@ type Server struct {
 	serial   int // makes every id and token differ
 	access   map[string]*accessToken
 	refresh  map[string]*refreshToken
+	issued   []Tokens
 	codes    map[string]*code
 	devices  map[string]*device
 	signIns  []*Seat // who signs in next at the browser
