@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -204,14 +203,10 @@ func (f *fire) release(ctx context.Context, done chan<- struct{}) {
 // judge holds one call to DESIGN 4 and 5.
 func (f *fire) judge(name, session string, got wireResult) {
 	f.t.Helper()
-	f.figures.calls++
-	var story []string
-	quota, other, outputs, limited := 0, 0, 0, 0
-	last := ""
 	calls := f.sim.Calls()
-	blocked := maps.Clone(f.struck)
+	limited := 0
+	var tries []sim.Call
 	for _, c := range calls[f.seen:] {
-		story = append(story, fmt.Sprintf("%s %s %q %d %s", c.Kind, c.Seat, c.Fault, c.Status, c.Refused))
 		if c.Fault != "" {
 			f.figures.faults[c.Fault]++
 			f.struck[c.Seat] = append(f.struck[c.Seat], c.Fault)
@@ -219,9 +214,41 @@ func (f *fire) judge(name, session string, got wireResult) {
 		if slices.Contains(c.Notes, sim.NoteLimited) {
 			limited++
 		}
-		if c.Kind != sim.KindResponses {
-			continue
+		if c.Kind == sim.KindResponses {
+			tries = append(tries, c)
 		}
+	}
+	complain := f.complaint(name, session, got, calls[f.seen:])
+	f.seen = len(calls)
+	if limited > 0 {
+		complain("%d calls to a limited account", limited)
+	}
+	f.judgeTries(got, tries, complain)
+	f.judgeAffinity(session, got, complain)
+}
+
+type complain func(format string, args ...any)
+
+// complaint fails the test with all that is known of a call.
+func (f *fire) complaint(name, session string, got wireResult, calls []sim.Call) complain {
+	return func(format string, args ...any) {
+		f.t.Helper()
+		var story []string
+		for _, c := range calls {
+			story = append(story, fmt.Sprintf("%s %s %q %d %s", c.Kind, c.Seat, c.Fault, c.Status, c.Refused))
+		}
+		f.t.Errorf("%s of %s: %s\n accounts %q, verdicts %q, status %d, code %q, text %q\n %s\n struck so far %v", name, session, fmt.Sprintf(format, args...),
+			got.accounts, got.verdicts, got.status, got.code, got.text, strings.Join(story, "\n "), f.struck)
+	}
+}
+
+// judgeTries holds the tries of one call, and what came of them, to DESIGN 4.
+func (f *fire) judgeTries(got wireResult, tries []sim.Call, complain complain) {
+	f.t.Helper()
+	f.figures.calls++
+	quota, other, outputs := 0, 0, 0
+	last := ""
+	for _, c := range tries {
 		f.figures.tries++
 		last = c.Fault
 		switch {
@@ -233,16 +260,7 @@ func (f *fire) judge(name, session string, got wireResult) {
 			other++
 		}
 	}
-	f.seen = len(calls)
 	f.figures.most = max(f.figures.most, quota+other)
-	complain := func(format string, args ...any) {
-		f.t.Helper()
-		f.t.Errorf("%s of %s: %s\n accounts %q, verdicts %q, status %d, code %q, text %q\n %s\n struck so far %v", name, session, fmt.Sprintf(format, args...),
-			got.accounts, got.verdicts, got.status, got.code, got.text, strings.Join(story, "\n "), f.struck)
-	}
-	if limited > 0 {
-		complain("%d calls to a limited account", limited)
-	}
 	if other > 6 || quota > fireSeats {
 		complain("%d tries beside %d quota answers", other, quota)
 	}
@@ -262,11 +280,10 @@ func (f *fire) judge(name, session string, got wireResult) {
 		f.figures.codes[got.code]++
 		f.judgeCode(got, last, complain)
 	}
-	f.judgeAffinity(session, got, blocked, complain)
 }
 
 // judgeCode holds our own error to what happened.
-func (f *fire) judgeCode(got wireResult, last string, complain func(string, ...any)) {
+func (f *fire) judgeCode(got wireResult, last string, complain complain) {
 	charged, network := 0, slices.Contains(netFaults, last)
 	for _, seat := range f.seats {
 		faults := f.struck[seat.Name]
@@ -298,7 +315,7 @@ func costs(fault string) bool {
 }
 
 // judgeAffinity: a session stays where it was, unless that account was struck.
-func (f *fire) judgeAffinity(session string, got wireResult, struck map[string][]string, complain func(string, ...any)) {
+func (f *fire) judgeAffinity(session string, got wireResult, complain complain) {
 	if len(got.accounts) == 0 {
 		return
 	}

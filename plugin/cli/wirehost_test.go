@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"codex-rota/plugin"
 )
@@ -131,6 +132,14 @@ type wireResult struct {
 	accounts  []string
 	verdicts  []string
 	headers   []plugin.Header // the last that were prepared
+	attempts  []wireAttempt
+}
+
+// wireAttempt is one try of a call: when the host began to ask for its request,
+// and when it had heard the verdict on its answer.
+type wireAttempt struct {
+	account              string
+	asked, judged, heard time.Time // judged: when the host began to ask for that verdict
 }
 
 // send makes a call as the shim does: it follows no redirect, shows a stream
@@ -145,10 +154,13 @@ func (h *wireHost) send(ctx context.Context, name, session string) (out wireResu
 		return out, err
 	}
 	var next plugin.Prepared
+	asked := time.Now()
 	err = h.ask(ctx, "request/prepare", map[string]any{"call": name, "url": "https://api.openai.com/v1/responses", "method": "POST",
 		"headers": []plugin.Header{{"session-id", session}}, "body": string(body)}, &next)
 	for attempt := 1; err == nil; attempt++ {
 		out.accounts, out.headers = append(out.accounts, next.Account.Label), next.Headers
+		out.attempts = append(out.attempts, wireAttempt{account: next.Account.Label, asked: asked})
+		this := &out.attempts[attempt-1]
 		payload := string(body)
 		if next.Body != nil {
 			payload = *next.Body
@@ -158,6 +170,7 @@ func (h *wireHost) send(ctx context.Context, name, session string) (out wireResu
 		if v, tail, err = h.attempt(ctx, name, attempt, next, payload, &out); err != nil {
 			break
 		}
+		this.heard, asked = time.Now(), this.judged
 		out.verdicts = append(out.verdicts, v.Verdict)
 		switch v.Verdict {
 		case plugin.VerdictRetry:
@@ -197,6 +210,7 @@ func (h *wireHost) attempt(ctx context.Context, name string, attempt int, p plug
 	judge := func(params map[string]any) error {
 		params["call"], params["attempt"], params["elapsedMs"] = name, attempt, 1
 		v = plugin.Verdict{}
+		out.attempts[attempt-1].judged = time.Now()
 		return h.ask(ctx, "request/response", params, &v)
 	}
 	broken := func() error {
