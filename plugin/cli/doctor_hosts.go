@@ -11,9 +11,11 @@ import (
 
 const installOpenCode = "codex-rota install " + plugin.HostOpenCode
 
-// checkHosts looks at how codex-rota is registered with each host.
+// checkHosts looks at how codex-rota is registered with each host, and at the
+// front end for Codex.
 func (a *app) checkHosts(ctx context.Context, fix bool) []plugin.Check {
-	return append(a.checkOpenCode(fix), a.checkCodex(ctx, fix)...)
+	checks := append(a.checkOpenCode(fix), a.checkCodex(ctx, fix)...)
+	return append(checks, a.checkFrontEnd(ctx)...)
 }
 
 // checkOpenCode looks at the shim; fix writes it anew where that is all that is

@@ -148,6 +148,17 @@ func (a *app) notStarted(port int, err error) error {
 	return fmt.Errorf("the front end did not start (%w); its log: %s", err, filepath.Join(a.requestLogDir(), logging.PluginLog))
 }
 
+// strangerAt reports whether another program sits on the front end's port.
+func (a *app) strangerAt(ctx context.Context, port int) bool {
+	place := proxy.Place{Root: a.root()}
+	nonce, err := place.Nonce()
+	if err != nil {
+		return false // told by whoever needs it
+	}
+	_, err = proxy.Visit{Port: port, Nonce: nonce}.Knock(ctx)
+	return errors.Is(err, proxy.ErrStranger) && !place.Taken(ctx)
+}
+
 // frontEndPort is the port that Codex is told at install, chosen now if it never
 // was.
 func (a *app) frontEndPort(ctx context.Context) (int, error) {
@@ -188,13 +199,21 @@ func (a *app) stopFrontEnd(ctx context.Context) error {
 	return nil
 }
 
-// moveFrontEnd leaves a port that another program sits on: Codex's config names
-// the new one before anybody listens there. The Codex that asks still knows the
-// old port, so that this is an error to it.
+// moveFrontEnd leaves a port that another program sits on. Codex's config names
+// the new one first: when that fails everything stays as it was, and is tried
+// again. The Codex that asks still knows the old port, so that even this is an
+// error to it.
 func (a *app) moveFrontEnd(ctx context.Context, stranger *strangerError) error {
 	port, err := proxy.FreePort(stranger.port)
 	if err != nil {
 		return errors.Join(stranger, err)
+	}
+	codex, err := a.codex(port)
+	if err != nil {
+		return errors.Join(stranger, err)
+	}
+	if _, err := codex.MovePort(ctx, port); err != nil {
+		return fmt.Errorf("%w, and Codex's config could not be changed: %w. Type: codex-rota install codex", stranger, err)
 	}
 	if err := (proxy.Place{Root: a.root()}).KeepPort(ctx, port); err != nil {
 		return errors.Join(stranger, err)

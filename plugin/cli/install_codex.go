@@ -37,17 +37,21 @@ func (a *app) installCodex(ctx context.Context, o installFlags) (host.Report, er
 		return host.Report{}, err
 	}
 	port := known
-	if port == 0 {
-		if port, err = a.firstPort(); err != nil {
-			return host.Report{}, err
-		}
+	switch {
+	case known == 0:
+		port, err = a.firstPort()
+	case a.strangerAt(ctx, known):
+		port, err = proxy.FreePort(known)
+	}
+	if err != nil {
+		return host.Report{}, err
 	}
 	codex, err := a.codex(port)
 	if err != nil {
 		return host.Report{}, err
 	}
 	report, err := codex.Install(ctx, host.CodexInstall{DryRun: o.dryRun, ProfileOnly: o.profileOnly, KeepDefault: o.keepDefault})
-	if err == nil && known == 0 && !o.dryRun {
+	if err == nil && port != known && !o.dryRun {
 		err = place.KeepPort(ctx, port)
 	}
 	return report, err
@@ -77,5 +81,12 @@ func (a *app) uninstallCodex(ctx context.Context, o installFlags) (host.Report, 
 	if err != nil {
 		return host.Report{}, err
 	}
-	return codex.Uninstall(ctx, host.CodexUninstall{DryRun: o.dryRun, ProfileOnly: o.profileOnly})
+	report, err := codex.Uninstall(ctx, host.CodexUninstall{DryRun: o.dryRun, ProfileOnly: o.profileOnly})
+	if err != nil || o.dryRun {
+		return report, err
+	}
+	if state, err := codex.State(); err != nil || state.Registered() {
+		return report, err
+	}
+	return report, a.stopFrontEnd(ctx) // nobody is left to ask it
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"codex-rota/plugin/proxy"
 	"codex-rota/plugin/sim"
@@ -271,6 +274,50 @@ func TestFrontEndPassesOtherPaths(t *testing.T) {
 	}
 }
 
+// TestFrontEndReadsEncodedBodies: what Codex packed goes out as it came; only a
+// body that must be changed is unpacked.
+func TestFrontEndReadsEncodedBodies(t *testing.T) {
+	pack := map[string]func([]byte) []byte{
+		"gzip": func(b []byte) []byte {
+			var out bytes.Buffer
+			w := gzip.NewWriter(&out)
+			w.Write(b)
+			w.Close()
+			return out.Bytes()
+		},
+		"zstd": func(b []byte) []byte {
+			w, err := zstd.NewWriter(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			return w.EncodeAll(b, nil)
+		},
+	}
+	for name, packed := range pack {
+		t.Run(name, func(t *testing.T) {
+			f := newFrontEnd(t, sim.Seat{Name: "a"}, sim.Seat{Name: "b"})
+			f.writeSettings(`{"accountsForModel": {"gpt-5.5": ["b"]}}`)
+			f.start() // with the new settings
+			plain := codexBody("gpt-5.5", "hello")
+			r := f.request("t", packed(plain))
+			r.Header.Set("Content-Encoding", name)
+			if status, body, _ := f.send(r); status != 200 {
+				t.Fatalf("status %d: %s", status, body)
+			}
+			calls := f.sim.Calls(sim.KindResponses)
+			if len(calls) != 1 || calls[0].Seat != "b" || calls[0].Headers.Get("Content-Encoding") != name {
+				t.Errorf("%d calls, to %s, encoded %q: the model in the body chooses the account", len(calls), calls[0].Seat, calls[0].Headers.Get("Content-Encoding"))
+			}
+			bomb := f.request("t", packed(make([]byte, 65<<20)))
+			bomb.Header.Set("Content-Encoding", name)
+			if status, body, _ := f.send(bomb); status != 400 || !strings.Contains(body, "64 MiB") {
+				t.Errorf("65 MiB in a small packet: status %d: %s", status, body)
+			}
+		})
+	}
+}
+
 // TestFrontEndIsOne: many token commands at once start one front end and print
 // its key.
 func TestFrontEndIsOne(t *testing.T) {
@@ -299,5 +346,48 @@ func TestFrontEndIsOne(t *testing.T) {
 	}
 	if strings.Contains(string(log), strings.TrimSpace(keys[0])) {
 		t.Error("the key is in the log")
+	}
+}
+
+// TestFrontEndMeetsAStranger: whoever sits on its port is never shown the key, and
+// the front end moves; a Codex that still knows the old port is told.
+func TestFrontEndMeetsAStranger(t *testing.T) {
+	f := newFrontEnd(t, sim.Seat{Name: "a"})
+	f.endFrontEnd()
+	old := f.port()
+	var seen strings.Builder
+	listener, err := proxy.Listen(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = r.Write(&seen) })}
+	go func() { _ = stranger.Serve(listener) }()
+	defer stranger.Close()
+
+	out, stderr, code := f.exit("doctor", "--json")
+	if code == 0 && !strings.Contains(out, "another program listens") {
+		t.Errorf("the doctor sees nothing: %s%s", out, stderr)
+	}
+	out, stderr, code = f.exit("token", "--front-end", "--port", strconv.Itoa(old))
+	if code == 0 || out != "" || !strings.Contains(stderr, "another program listens on port "+strconv.Itoa(old)) {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out, stderr)
+	}
+	if f.port() == old {
+		t.Fatal("the front end stays where the stranger is")
+	}
+	out, stderr, code = f.exit("token", "--front-end", "--port", strconv.Itoa(old))
+	if code == 0 || out != "" || !strings.Contains(stderr, "start Codex again") {
+		t.Errorf("a Codex of before: exit %d, stdout %q, stderr %q", code, out, stderr)
+	}
+	f.start()
+	if status, body := f.ask("t"); status != 200 {
+		t.Errorf("status %d: %s", status, body)
+	}
+	if strings.Contains(seen.String(), f.key) {
+		t.Error("the stranger was shown the key")
+	}
+	log, err := os.ReadFile(filepath.Join(f.root(), "logs", "codex-plugin", "plugin.log"))
+	if err != nil || !strings.Contains(string(log), "another program listens") {
+		t.Errorf("the log does not say it: %s %v", log, err)
 	}
 }

@@ -95,7 +95,7 @@ func selfChecks() []selfCheck {
 		{"login", checkLogin},
 		{"refresh", checkRefresh},
 		{"fail-over", checkFailOver},
-		{"front end", checkFrontEnd},
+		{"front end", checkFrontEndCall},
 		{"instructions", checkInstructions},
 		{"host opencode", checkOpenCodeHost},
 		{"host codex", checkCodexHost},

@@ -14,9 +14,9 @@ import (
 	"codex-rota/plugin/sim"
 )
 
-// checkFrontEnd has the token command start the front end as Codex would, meets a
+// checkFrontEndCall has the token command start the front end as Codex would, meets a
 // spent limit through it, and ends it.
-func checkFrontEnd(ctx context.Context, a *app) (string, error) {
+func checkFrontEndCall(ctx context.Context, a *app) (string, error) {
 	return inPlayground(ctx, named("spent", "fresh"), func(p *playground, seats []*sim.Seat) (detail string, err error) {
 		inside := *a
 		inside.pinned = p.root()
