@@ -229,7 +229,7 @@ func (s *Service) attempt(ctx context.Context, c *call, after time.Duration) (*P
 	}
 	headers := request.Headers(c.headers, request.Authorization{
 		AccessToken: c.token.Access.Reveal(), AccountID: c.token.AccountID, Residency: c.token.Residency,
-	}, extra, s.turnStateIsForeign(c))
+	}, extra, c.turnStateIsForeign())
 	prepared := &Prepared{
 		Call: c.id, Account: &AccountRef{ID: c.account, Label: s.label(c.account)}, URL: c.url, Headers: headers,
 		Edits: shaped.Edits, Collapse: shaped.Collapse, Timeouts: hostTimeouts(c, s.now().Add(after)),

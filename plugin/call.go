@@ -21,17 +21,19 @@ const (
 // call is one model call from prepare to done. Its fields are guarded by mu,
 // which is held while one message about the call is worked on.
 type call struct {
-	mu       sync.Mutex
-	id       CallID
-	url      string // rewritten: where it goes
-	method   string
-	chat     bool // a /v1/chat/completions call: its body is never edited
-	aside    bool // not the model's: what the Codex CLI asks beside it
-	headers  []Header
-	session  string
-	raw      []byte        // the body as the host sent it, until delivery
-	body     *request.Body // raw, scanned; nil when it is not to be edited
-	textBody bool          // the host sent the body as a string and gets it back so
+	mu      sync.Mutex
+	id      CallID
+	url     string // rewritten: where it goes
+	method  string
+	chat    bool // a /v1/chat/completions call: its body is never edited
+	aside   bool // not the model's: what the Codex CLI asks beside it
+	headers []Header
+	session string
+	// turnGiver is whose turn state the host's headers carry.
+	turnGiver string
+	raw       []byte        // the body as the host sent it, until delivery
+	body      *request.Body // raw, scanned; nil when it is not to be edited
+	textBody  bool          // the host sent the body as a string and gets it back so
 
 	askedModel string // by the host
 	model      string // that is sent: askedModel, or a fallback for it

@@ -32,6 +32,7 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	}
 	s.readBody(ctx, c)
 	c.session = c.sessionOf(p.Session, p.Headers)
+	c.turnGiver = s.turnGiver(c) // before the session may be bound to another account
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.noticeChanges()

@@ -14,17 +14,26 @@ func (s *Service) rememberTurn(c *call, headers []Header) {
 	}
 }
 
-// turnStateIsForeign reports whether the turn state among the host's headers came
-// from another account than the one the call goes to now.
-func (s *Service) turnStateIsForeign(c *call) bool {
+// turnGiver is the account that gave the turn state among the host's headers: the
+// one of the turn so far, or, where another process answered it, the one that the
+// session stays on. "" is for a call without any, and for a giver that nobody
+// knows.
+func (s *Service) turnGiver(c *call) string {
 	if _, ok := header(c.headers, turnStateHeader); !ok {
-		return false
+		return ""
 	}
-	foreign := false
-	s.sessions.read(c.session, func(f *sessionFacts) {
-		foreign = f.turnAccount != "" && f.turnAccount != c.account
-	})
-	return foreign || c.firstAccount != "" && c.firstAccount != c.account
+	giver := ""
+	s.sessions.read(c.session, func(f *sessionFacts) { giver = f.turnAccount })
+	if giver == "" {
+		giver = s.book.SessionAccount(c.session, s.now())
+	}
+	return giver
+}
+
+// turnStateIsForeign reports whether the call's turn state came from another
+// account than the one it goes to now.
+func (c *call) turnStateIsForeign() bool {
+	return c.turnGiver != "" && c.turnGiver != c.account || c.firstAccount != "" && c.firstAccount != c.account
 }
 
 // header finds a header by name, without case.

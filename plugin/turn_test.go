@@ -3,6 +3,8 @@ package plugin
 import (
 	"testing"
 	"time"
+
+	"codex-rota/pool"
 )
 
 const aDelta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n"
@@ -38,6 +40,22 @@ func TestTurnStateStaysWithItsAccount(t *testing.T) {
 		v := r.respond("1", 429, limited(time.Hour))
 		if r.wantRetry(v, 1); sent(v.Request) {
 			t.Error("the retry on another account carries it")
+		}
+	})
+	t.Run("given in a process that has ended, to an account that is spent since", func(t *testing.T) {
+		r := newServiceRig(t, 2, rigOptions{})
+		r.prepare("1", "s")
+		r.wantDeliver(r.respond("1", 200, aDelta, state))
+		r.sessions = sessionTable{} // as a new process knows it
+		if !sent(r.prepare("2", "s", state)) {
+			t.Error("the account that the session stayed on does not get it back")
+		}
+		block := pool.Event{Account: r.ids[0], At: r.clock.now(), Block: &pool.Block{Kind: pool.BlockQuota, Window: "secondary", Until: r.clock.now().Add(48 * time.Hour)}}
+		if err := r.book.Learn(t.Context(), block); err != nil {
+			t.Fatal(err)
+		}
+		if sent(r.prepare("3", "s", state)) {
+			t.Error("another account gets it")
 		}
 	})
 }

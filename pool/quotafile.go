@@ -132,6 +132,18 @@ func (b *BookFile) Facts(account string) Facts {
 	return Facts{}
 }
 
+// SessionAccount is the account that a session's last call went to, "" for a
+// session that is new.
+func (b *BookFile) SessionAccount(session string, now time.Time) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.look(now)
+	if s := b.book.session(session, now); s != nil {
+		return s.Account
+	}
+	return ""
+}
+
 // Sessions is the number of sessions bound in the last 24 h.
 func (b *BookFile) Sessions() int {
 	b.mu.Lock()
