@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -41,15 +42,20 @@ func parseBackupName(name string) (revision int64, kind backupKind, ok bool) {
 
 // backups lists the copies, oldest first.
 func (s *Store) backups() []string {
-	names, err := s.disk.list(s.backupDir)
+	names, err := s.listBackups()
 	if err != nil {
 		s.log.Warn("the backups cannot be listed", "folder", s.backupDir, "error", err)
 	}
+	return names
+}
+
+func (s *Store) listBackups() ([]string, error) {
+	names, err := s.disk.list(s.backupDir)
 	names = slices.DeleteFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".json")
 	})
 	slices.Sort(names)
-	return names
+	return names, err
 }
 
 // copies are the paths of all backups: those under the root too, when the
@@ -72,26 +78,37 @@ func (s *Store) copies() []string {
 // NewestGoodBackup is the path of the newest copy of the accounts file that
 // can be read, "" when there is none.
 func (s *Store) NewestGoodBackup() string {
-	_, path := s.newestGood()
+	_, path, _ := s.newestGood()
 	return path
 }
 
-func (s *Store) newestGood() (document, string) {
-	for _, name := range slices.Backward(s.backups()) {
+// newestGood is NewestGoodBackup with its content. The error says that there may
+// be a newer one, which the disk did not give: whoever decides what holds must
+// not decide without it.
+func (s *Store) newestGood() (newest document, path string, err error) {
+	names, err := s.listBackups()
+	if err != nil {
+		err = &UnreadableError{Path: s.backupDir, Err: err}
+	}
+	for _, name := range slices.Backward(names) {
 		_, kind, ok := parseBackupName(name)
 		if !ok || kind != backupToken && kind != backupChange {
 			continue
 		}
-		path := filepath.Join(s.backupDir, name)
-		data, _, err := s.disk.read(path)
-		if err != nil {
+		copied := filepath.Join(s.backupDir, name)
+		data, _, failed := s.disk.read(copied)
+		var io *fs.PathError // anything else is no file of ours
+		if errors.As(failed, &io) && !errors.Is(failed, fs.ErrNotExist) && err == nil {
+			err = &UnreadableError{Path: copied, Err: failed}
+		}
+		if failed != nil {
 			continue
 		}
-		if doc, err := decodeDocument(data); err == nil && doc.version == fileVersion {
-			return doc, path
+		if doc, failed := decodeDocument(data); failed == nil && doc.version == fileVersion {
+			return doc, copied, err
 		}
 	}
-	return document{}, ""
+	return document{}, "", err
 }
 
 // newestRevision is the highest revision a copy was made of, so that a new
@@ -148,8 +165,10 @@ func (s *Store) scrub(gone *Account, whole bool) error {
 		}
 		failures = append(failures, err)
 	}
-	failures = append(failures, s.sweep())
-	return errors.Join(failures...)
+	if err := errors.Join(append(failures, s.sweep())...); err != nil {
+		return &UnwritableError{s.backupDir, err}
+	}
+	return nil
 }
 
 func (doc *document) scrub(gone *Account, whole bool) (changed bool) {

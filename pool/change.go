@@ -96,7 +96,11 @@ func (s *Store) changeLocked(kind backupKind, edit func(*edits) error) (*snapsho
 		s.mended.Store(before)
 		s.log.Warn("the accounts were merged and written back", "notices", before.notices)
 	}
-	return s.reload(), err
+	now := s.reload()
+	if err == nil {
+		err = now.err // of what cannot be read back nobody can say what it holds
+	}
+	return now, err
 }
 
 func sameAccounts(a, b []Account) bool {

@@ -1,27 +1,33 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"codex-rota/pool/atomicfile"
 )
 
-// disk is all the store asks of the file system, so that a test can let any of
-// it fail. Every write is durable when it returns without an error; files are
-// made 0600 and folders 0700.
+// disk is all that the store and the book ask of the file system, so that a test
+// can let any of it fail. Every write but replaceUnsynced is durable when it
+// returns without an error; files are made 0600 and folders 0700.
 type disk interface {
 	read(path string) ([]byte, fs.FileInfo, error)
 	stat(path string) (fs.FileInfo, error)
 	replace(path string, data []byte) error                 // in one step
+	replaceUnsynced(path string, data []byte) error         // in one step, and a power cut may undo it
 	overwrite(path string, offset int64, data []byte) error // in place, into room that is there
 	append(path string, data []byte) error
-	remove(path string) error // nil when it is not there
+	rename(from, to string) error
+	remove(path string) error    // a file or an empty folder; nil when it is not there
+	removeAll(path string) error // with what is in it
 	list(dir string) ([]string, error)
+	lock(ctx context.Context, path string, wait time.Duration) (unlock func(), err error) // lockFile
 }
 
 // osDisk is the real one; tests let single steps of a replacement fail through
@@ -56,10 +62,19 @@ func (osDisk) read(path string) ([]byte, fs.FileInfo, error) {
 func (osDisk) stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
 
 func (d osDisk) replace(path string, data []byte) error {
-	err := d.writer.Write(path, data, 0o600)
+	return replaceWith(d.writer.Write, path, data)
+}
+
+func (d osDisk) replaceUnsynced(path string, data []byte) error {
+	return replaceWith(d.writer.WriteNoSync, path, data)
+}
+
+// replaceWith makes the folder if that is what was missing.
+func replaceWith(write func(path string, data []byte, perm fs.FileMode) error, path string, data []byte) error {
+	err := write(path, data, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-			err = d.writer.Write(path, data, 0o600)
+			err = write(path, data, 0o600)
 		}
 	}
 	return err
@@ -91,6 +106,14 @@ func closeSynced(f *os.File, err error) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
+
+func (osDisk) removeAll(path string) error { return os.RemoveAll(path) }
+
+func (osDisk) lock(ctx context.Context, path string, wait time.Duration) (unlock func(), err error) {
+	return lockFile(ctx, path, wait)
 }
 
 func (osDisk) remove(path string) error {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"io/fs"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -58,3 +59,19 @@ func (d *countingDisk) replace(path string, data []byte) error {
 	d.tries.Add(1)
 	return syscall.ENOSPC
 }
+
+// hookedDisk is a disk whose unsynced replacements are made by the function.
+type hookedDisk struct {
+	osDisk
+	replaced func(path string, data []byte) error
+}
+
+func (d hookedDisk) replaceUnsynced(path string, data []byte) error { return d.replaced(path, data) }
+
+func writesOf(replaced func(path string, data []byte) error) disk {
+	return hookedDisk{replaced: replaced}
+}
+
+// exitGoroutine ends a process that is played by a goroutine: no line of ours
+// runs any more, and the locks go.
+func exitGoroutine() { runtime.Goexit() }

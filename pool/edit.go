@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
 	"codex-rota/logging"
 )
@@ -59,9 +58,7 @@ func (s *Store) mark(ctx context.Context, id string, set func(*Account, bool)) e
 // a refresh left of them. It waits for a refresh under way.
 func (s *Store) Remove(ctx context.Context, id string) error {
 	return s.withdraw(ctx, id, true, func(e *edits) error {
-		if _, ok := e.take(id); !ok {
-			return ErrNoAccount
-		}
+		e.take(id)
 		return nil
 	})
 }
@@ -70,10 +67,7 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 // as needs_login. It waits for a refresh under way.
 func (s *Store) Logout(ctx context.Context, id string) error {
 	return s.withdraw(ctx, id, false, func(e *edits) error {
-		a, ok := e.take(id)
-		if !ok {
-			return ErrNoAccount
-		}
+		a, _ := e.take(id)
 		a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: "logged out", At: s.now(), RefusedHash: a.Refresh.Hash()}
 		a.dropTokens()
 		e.flagged = append(e.flagged, a)
@@ -89,22 +83,26 @@ func (s *Store) withdraw(ctx context.Context, id string, whole bool, edit func(*
 		return err
 	}
 	defer unlock()
+	left, err := s.settleLeft(ctx, id)
+	if err != nil {
+		return err
+	}
 	unlockStore, err := s.lockStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlockStore()
-	left, err := s.readIntent(id)
-	if err != nil {
-		return err
-	}
 	var gone Account
 	if _, err := s.changeLocked(backupChange, func(e *edits) error {
-		if a := e.find(id); a != nil {
-			gone = *a
-			if err := s.remember(&gone, left, whole); err != nil {
-				return err
-			}
+		a := e.find(id)
+		if a == nil {
+			return ErrNoAccount
+		}
+		gone = *a
+		// The copies first: what fails here leaves an account that can be
+		// withdrawn again, and not tokens of one that is gone.
+		if err := s.forgetLogin(&gone, left, whole); err != nil {
+			return err
 		}
 		return edit(e)
 	}); err != nil {
@@ -112,35 +110,27 @@ func (s *Store) withdraw(ctx context.Context, id string, whole bool, edit func(*
 	}
 	s.inMemory.Delete(id)
 	s.backoffs.Delete(id)
-	if err := errors.Join(s.clearIntent(id), s.sweepDir(s.lockDir, filepath.Base(s.accountFile(id, ".intent")))); err != nil {
-		return &UnwritableError{s.accountFile(id, ".intent"), err}
-	}
-	if err := s.scrub(&gone, whole); err != nil {
-		return &UnwritableError{s.backupDir, err}
-	}
-	return nil
+	// Another tool's file may have become a copy with this change.
+	return s.scrub(&gone, whole)
 }
 
-// remember notes the logins of a seat that is being withdrawn, so that another
-// tool which read them before cannot bring them back: one that was exchanged is
-// used up, and of a removed seat the others count as removed.
-func (s *Store) remember(gone *Account, left *intent, removed bool) error {
-	sent := ""
-	if left != nil {
-		sent = left.Sent
-	}
-	if left != nil && left.Answer != nil {
-		if err := s.consumed.add(sent); err != nil {
-			return &UnwritableError{s.consumed.path, err}
+// forgetLogin takes the tokens out of the intent and the copies. The logins of a
+// removed seat are noted, so that another tool which read them before cannot
+// bring them back.
+func (s *Store) forgetLogin(gone *Account, left *intent, removed bool) error {
+	if removed {
+		sent := ""
+		if left != nil {
+			sent = left.Sent
+		}
+		if err := errors.Join(s.removed.add(gone.Refresh.Hash()), s.removed.add(sent)); err != nil {
+			return &UnwritableError{s.removed.path, err}
 		}
 	}
-	if !removed {
-		return nil
+	if err := s.clearIntent(gone.ID); err != nil {
+		return &UnwritableError{s.accountFile(gone.ID, intentSuffix), err}
 	}
-	if err := errors.Join(s.removed.add(gone.Refresh.Hash()), s.removed.add(sent)); err != nil {
-		return &UnwritableError{s.removed.path, err}
-	}
-	return nil
+	return s.scrub(gone, removed)
 }
 
 // Flag takes an account out of service for good: needs_login drops its tokens

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -27,8 +26,8 @@ func (s *Store) dropLock(id string) {
 	if err := s.disk.remove(s.accountFile(id, ".lock")); err != nil {
 		s.log.Warn("the lock file of an account that is gone was not removed", "account", id, "error", err)
 	}
-	_ = os.Remove(s.lockDir) // and the folders, if nothing else is in them
-	_ = os.Remove(filepath.Dir(s.lockDir))
+	_ = s.disk.remove(s.lockDir) // and the folders, if nothing else is in them
+	_ = s.disk.remove(filepath.Dir(s.lockDir))
 }
 
 // Clear forgets everything and deletes the file, and what was set aside of it.
@@ -41,7 +40,7 @@ func (b *BookFile) Clear(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	unlock, err := lockFile(ctx, b.options.LockPath, bookLockWait)
+	unlock, err := b.options.disk.lock(ctx, b.options.LockPath, bookLockWait)
 	if err != nil {
 		return b.saveError(err)
 	}
@@ -52,10 +51,10 @@ func (b *BookFile) Clear(ctx context.Context) error {
 	if err != nil {
 		return b.saveError(err)
 	}
-	old, err := asides(path)
-	failures := []error{err, osDisk{}.remove(path)}
+	old, err := b.asides(path)
+	failures := []error{err, b.options.disk.remove(path)}
 	for _, name := range old {
-		failures = append(failures, osDisk{}.remove(filepath.Join(filepath.Dir(path), name)))
+		failures = append(failures, b.options.disk.remove(filepath.Join(filepath.Dir(path), name)))
 	}
 	b.book, b.seen, b.garbage = NewBook(), nil, nil
 	return errors.Join(failures...)
@@ -93,7 +92,7 @@ func (b *BookFile) forgetGone() {
 func (b *BookFile) nothingLeft() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, err := os.Stat(b.options.Path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := b.options.disk.stat(b.options.Path); !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	b.forgetGone()

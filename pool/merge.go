@@ -113,9 +113,14 @@ func (a *Account) takeLabels(b *Account) {
 // bringBack undoes what a tool did that wrote its older format over ours: the
 // newest backup is what holds, its seats take over logins that are newer, and
 // seats that only the other tool knows are added (DESIGN 6). With no backup of
-// ours this is a plain migration.
+// ours this is a plain migration; while the disk does not give the backups,
+// nobody knows what it is.
 func (s *Store) bringBack(p *snapshot) {
-	backup, path := s.newestGood()
+	backup, path, err := s.newestGood()
+	if err != nil {
+		p.err = err
+		return
+	}
 	if path == "" {
 		return
 	}
@@ -141,7 +146,11 @@ func (s *Store) bringBack(p *snapshot) {
 // back. A Store does the same by itself at the first Token or change that finds
 // such a file.
 func (s *Store) Settle(ctx context.Context) error {
-	if !s.current().overwritten {
+	p := s.current()
+	if p.err != nil {
+		return p.err
+	}
+	if !p.overwritten {
 		return nil
 	}
 	_, err := s.change(ctx, backupChange, func(*edits) error { return nil })

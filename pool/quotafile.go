@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-
-	"codex-rota/pool/atomicfile"
 )
 
 // BookOptions says where a BookFile lives. Now and Log may be nil.
@@ -27,6 +25,8 @@ type BookOptions struct {
 	// Holds tells whether the store has an account; what is known of one that it
 	// has not is no longer written. Nil holds every account.
 	Holds func(id string) bool
+
+	disk disk // tests: a file layer that fails
 }
 
 // BookFile is the Book that all processes share through quota-cache.json. Its
@@ -35,8 +35,7 @@ type BookOptions struct {
 // call per blocked account and the sessions' places.
 type BookFile struct {
 	options BookOptions
-	replace func(path string, data []byte, perm fs.FileMode) error // a test makes it fail
-	saving  chan struct{}                                          // holds a value while one save runs
+	saving  chan struct{} // holds a value while one save runs
 
 	mu      sync.Mutex
 	book    *Book
@@ -71,10 +70,10 @@ func OpenBook(o BookOptions) *BookFile {
 	if o.Delay <= 0 {
 		o.Delay = defaultDelay
 	}
-	b := &BookFile{
-		options: o, replace: atomicfile.WriteNoSync, saving: make(chan struct{}, 1),
-		book: NewBook(), pause: o.Delay,
+	if o.disk == nil {
+		o.disk = osDisk{}
 	}
+	b := &BookFile{options: o, saving: make(chan struct{}, 1), book: NewBook(), pause: o.Delay}
 	b.look(o.Now())
 	return b
 }
@@ -230,13 +229,13 @@ func (b *BookFile) look(now time.Time) { _ = b.refresh(now) }
 // understood is garbage instead. The caller holds mu.
 func (b *BookFile) refresh(now time.Time) error {
 	b.follow(now)
-	info, err := os.Stat(b.options.Path)
+	info, err := b.options.disk.stat(b.options.Path)
 	if err == nil && b.seen != nil && sameFile(info, b.seen) {
 		return nil
 	}
 	var data []byte
 	if err == nil {
-		data, info, err = osDisk{}.read(b.options.Path)
+		data, info, err = b.options.disk.read(b.options.Path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if b.seen != nil {
@@ -253,6 +252,7 @@ func (b *BookFile) refresh(now time.Time) error {
 	file, err := decodeBook(data)
 	b.seen, b.garbage = info, err
 	if err != nil {
+		b.book.unsaved() // what it held before is lost, not removed
 		b.warn(fmt.Sprintf("%s is not used and will be moved aside: %v", name, err))
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"codex-rota/pool/atomicfile"
 )
 
 // bookAt opens the book of a folder; two of one folder stand for two processes,
@@ -77,10 +74,10 @@ func TestPercentagesAreWrittenBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
 		var writes atomic.Int32
-		b.replace = func(path string, data []byte, perm fs.FileMode) error {
+		b.options.disk = writesOf(func(path string, data []byte) error {
 			writes.Add(1)
-			return atomicfile.WriteNoSync(path, data, perm)
-		}
+			return osDisk{}.replaceUnsynced(path, data)
+		})
 		for range 100 {
 			learn(t, b, seen("a", time.Now(), "secondary", 40, weekly, time.Now().Add(time.Hour)))
 			b.Take(accounts("a"), Query{Session: "s"}, time.Now())
@@ -141,12 +138,12 @@ func TestBlocksShareAWrite(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
 		var writes atomic.Int32
 		release := make(chan struct{})
-		b.replace = func(path string, data []byte, perm fs.FileMode) error {
+		b.options.disk = writesOf(func(path string, data []byte) error {
 			if writes.Add(1) == 1 {
 				<-release
 			}
-			return atomicfile.WriteNoSync(path, data, perm)
-		}
+			return osDisk{}.replaceUnsynced(path, data)
+		})
 		until := time.Now().Add(time.Hour)
 		var wg sync.WaitGroup
 		for i := range 20 {
@@ -286,6 +283,22 @@ func TestALostFileIsNoRemoval(t *testing.T) {
 	}
 }
 
+// What was in a file that became garbage was lost, not removed.
+func TestGarbageIsNoRemoval(t *testing.T) {
+	dir, now := t.TempDir(), t0
+	one, two := bookAt(t, dir, still(&now)), bookAt(t, dir, still(&now))
+	one.Bind(nil, "s", "a", now)
+	learn(t, one, limitedFor("a", time.Hour))
+	if err := os.WriteFile(filepath.Join(dir, "quota-cache.json"), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one.Choose(accounts("a"), Query{}, now)
+	learn(t, two, limitedFor("b", time.Hour)) // two never saw a
+	if s := stateIn(one, "a", now); s.Name != StateLimited || one.Sessions() != 1 {
+		t.Errorf("forgotten with the file: %+v", s)
+	}
+}
+
 func TestAFileThatIsNotOursIsKept(t *testing.T) {
 	tests := []struct{ name, content string }{
 		{"garbage", "{\"version\":2,\"acc"},
@@ -400,12 +413,12 @@ func TestAFailedWriteIsTriedAgain(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
 		full := errors.New("no space left on device")
 		var tries atomic.Int32
-		b.replace = func(path string, data []byte, perm fs.FileMode) error {
+		b.options.disk = writesOf(func(path string, data []byte) error {
 			if tries.Add(1) < 20 {
 				return full
 			}
-			return atomicfile.WriteNoSync(path, data, perm)
-		}
+			return osDisk{}.replaceUnsynced(path, data)
+		})
 		start := time.Now()
 		limit := blocked("a", start, Block{Kind: BlockQuota, Window: "secondary", Until: start.Add(10 * time.Hour)})
 		if err := b.Learn(context.Background(), limit); !errors.Is(err, full) {

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +23,7 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 	if edit == nil && (b.holds(need) || b.nothingLeft()) {
 		return true, nil
 	}
-	unlock, err := lockFile(ctx, b.options.LockPath, bookLockWait)
+	unlock, err := b.options.disk.lock(ctx, b.options.LockPath, bookLockWait)
 	if err != nil {
 		return false, b.saveError(err)
 	}
@@ -37,7 +36,7 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 	if err != nil {
 		return false, b.saveError(err)
 	}
-	if err := b.replace(b.options.Path, data, 0o600); err != nil {
+	if err := b.options.disk.replaceUnsynced(b.options.Path, data); err != nil {
 		return false, b.saveError(err)
 	}
 	return true, b.written(upTo)
@@ -82,7 +81,7 @@ func (b *BookFile) written(upTo uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.book.saved = max(b.book.saved, upTo)
-	info, err := os.Stat(b.options.Path)
+	info, err := b.options.disk.stat(b.options.Path)
 	if err != nil {
 		return b.saveError(err)
 	}
@@ -98,17 +97,17 @@ func (b *BookFile) setAside(now time.Time) error {
 		return err
 	}
 	aside := path + ".unreadable-" + now.UTC().Format("20060102T150405.000Z")
-	if err := os.Rename(path, aside); err != nil {
+	if err := b.options.disk.rename(path, aside); err != nil {
 		return err
 	}
 	b.warn(fmt.Sprintf("%s was not usable (%v) and is kept as %s", filepath.Base(path), b.garbage, filepath.Base(aside)))
 	b.garbage, b.seen = nil, nil
-	kept, err := asides(path)
+	kept, err := b.asides(path)
 	if err != nil || len(kept) <= asideKept {
 		return err
 	}
 	for _, old := range kept[:len(kept)-asideKept] {
-		if err := os.Remove(filepath.Join(filepath.Dir(path), old)); err != nil {
+		if err := b.options.disk.remove(filepath.Join(filepath.Dir(path), old)); err != nil {
 			return err
 		}
 	}
@@ -116,8 +115,8 @@ func (b *BookFile) setAside(now time.Time) error {
 }
 
 // asides lists what setAside kept, oldest first.
-func asides(path string) ([]string, error) {
-	names, err := osDisk{}.list(filepath.Dir(path))
+func (b *BookFile) asides(path string) ([]string, error) {
+	names, err := b.options.disk.list(filepath.Dir(path))
 	names = slices.DeleteFunc(names, func(name string) bool {
 		return !strings.HasPrefix(name, filepath.Base(path)+".unreadable-")
 	})

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -37,11 +36,18 @@ func (s *Store) RestoreBackup(ctx context.Context) (Restored, error) {
 	if broken.err == nil && broken.flaggedErr == nil {
 		return Restored{}, ErrNothingToRestore
 	}
+	var unreadable *UnreadableError
+	if errors.As(broken.err, &unreadable) && unreadable.Path != s.accountsPath {
+		return Restored{}, broken.err // it is a backup that the disk did not give
+	}
 	var done Restored
 	before := &snapshot{active: broken.active, flagged: broken.flagged, stale: broken.flaggedErr != nil}
 	after := edits{active: broken.active.accounts, flagged: slices.Clone(broken.flagged.accounts)}
 	if broken.err != nil {
-		backup, path := s.newestGood()
+		backup, path, err := s.newestGood()
+		if err != nil {
+			return Restored{}, err
+		}
 		if path == "" {
 			return Restored{}, errors.Join(ErrNothingToRestore, broken.err)
 		}
@@ -153,11 +159,11 @@ func (s *Store) Purge(ctx context.Context) error {
 		}
 		unlocks = append(unlocks, unlock)
 	}
-	failures := []error{s.disk.remove(s.accountsPath), s.disk.remove(s.flaggedPath), s.sweep(), os.RemoveAll(s.backupDir)}
+	failures := []error{s.disk.remove(s.accountsPath), s.disk.remove(s.flaggedPath), s.sweep(), s.disk.removeAll(s.backupDir)}
 	if runtime.GOOS == "windows" {
 		release() // an open file cannot be deleted there
 	}
-	failures = append(failures, os.RemoveAll(s.lockDir))
+	failures = append(failures, s.disk.removeAll(s.lockDir))
 	s.reload()
 	return errors.Join(failures...)
 }

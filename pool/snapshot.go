@@ -79,10 +79,10 @@ func (p *snapshot) byID(id string) (*Account, bool) {
 }
 
 // current gives the snapshot of what the files hold now, read again only if
-// one of them changed.
+// one of them changed or could not be read: the disk may give it by now.
 func (s *Store) current() *snapshot {
 	have := s.snap.Load()
-	if have != nil && s.unchanged(have) {
+	if have != nil && have.err == nil && have.flaggedErr == nil && s.unchanged(have) {
 		return have
 	}
 	return s.reload()
@@ -180,7 +180,9 @@ func (s *Store) assemble(p *snapshot, accounts, flagged loadedFile) {
 	s.derive(p.flagged.accounts)
 	if accounts.foreign() {
 		p.foreign[0] = accounts.data
-		s.bringBack(p)
+		if s.bringBack(p); p.err != nil {
+			return
+		}
 	}
 	if flagged.foreign() {
 		p.foreign[1], p.stale = flagged.data, true

@@ -233,7 +233,7 @@ func (s *Store) lockStore(ctx context.Context) (unlock func(), err error) {
 }
 
 func (s *Store) lock(ctx context.Context, path string, wait time.Duration) (unlock func(), err error) {
-	unlock, err = lockFile(ctx, path, wait)
+	unlock, err = s.disk.lock(ctx, path, wait)
 	var held *LockTimeoutError
 	if err != nil && ctx.Err() == nil && !errors.As(err, &held) {
 		err = &UnwritableError{path, err}
