@@ -208,11 +208,7 @@ func (a *app) moveFrontEnd(ctx context.Context, stranger *strangerError) error {
 	if err != nil {
 		return errors.Join(stranger, err)
 	}
-	codex, err := a.codex(port)
-	if err != nil {
-		return errors.Join(stranger, err)
-	}
-	if _, err := codex.MovePort(ctx, port); err != nil {
+	if err := a.moveCodex(ctx, port); err != nil {
 		return fmt.Errorf("%w, and Codex's config could not be changed: %w. Type: codex-rota install codex", stranger, err)
 	}
 	if err := (proxy.Place{Root: a.root()}).KeepPort(ctx, port); err != nil {

@@ -90,3 +90,14 @@ func (a *app) uninstallCodex(ctx context.Context, o installFlags) (host.Report, 
 	}
 	return report, a.stopFrontEnd(ctx) // nobody is left to ask it
 }
+
+// moveCodex tells Codex's config, where it names this pool's front end, that it
+// is on another port.
+func (a *app) moveCodex(ctx context.Context, port int) error {
+	codex, err := a.codex(port)
+	if err != nil {
+		return err
+	}
+	_, err = codex.MovePort(ctx, port)
+	return err
+}

@@ -58,6 +58,7 @@ func (a *app) frontEndKey(ctx context.Context, expected int) error {
 		err = a.moveFrontEnd(ctx, stranger)
 	case err == nil && expected != 0 && expected != port:
 		err = fmt.Errorf("the front end moved to port %d, and this Codex still knows port %d: start Codex again", port, expected)
+		err = errors.Join(err, a.moveCodex(ctx, port)) // the config may be as old as what this Codex knows
 	}
 	if err != nil {
 		if log, closer, lerr := a.frontEndLog(); lerr == nil {

@@ -47,6 +47,12 @@ func readCodexFile(path string) (*codexFile, error) {
 		}
 		return nil, fmt.Errorf("%s: %w; mend it first", path, err)
 	}
+	// Codex's editor would put tables in place of these.
+	for _, key := range []string{"model_providers", "mcp_servers"} {
+		if _, ok := f.value(key).(map[string]any); !ok && f.value(key) != nil {
+			return nil, fmt.Errorf("%s: %s is no table; mend it first", path, key)
+		}
+	}
 	return f, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // CodexInstall says how to register. ProfileOnly writes a profile and leaves
@@ -50,28 +51,17 @@ func (c *Codex) installConfig(ctx context.Context, r *Report, rec codexRecord, k
 	fresh := len(f.undo(nil)) == 0
 	edits := f.differing(c.Settings())
 	if keepDefault && !fresh {
-		edits = without(edits, keyDefault)
+		edits = slices.DeleteFunc(edits, isDefault)
 	}
 	if len(edits) == 0 {
-		return c.noteProfiles(r)
+		return c.noteDetours(r, f)
 	}
 	out, err := c.editFile(ctx, rec.Program, f, edits)
 	if err != nil {
 		return err
 	}
 	old := rec
-	switch {
-	case fresh:
-		rec.Made, rec.Before, rec.After = !f.existed, hash(f.text), hash(out.text)
-	case rec.After == hash(f.text):
-		rec.After = hash(out.text)
-	}
-	if provider := f.defaultProvider(); provider != codexName {
-		rec.Provider = nil
-		if provider != "" {
-			rec.Provider = &provider
-		}
-	}
+	rec.note(f, hash(out.text), fresh, slices.ContainsFunc(edits, isDefault))
 	r.sayInstalled(c, f, fresh)
 	r.change(f.path, f.text, out.text)
 	if out.overridden != "" {
@@ -80,7 +70,7 @@ func (c *Codex) installConfig(ctx context.Context, r *Report, rec codexRecord, k
 	if err := c.put(r, f, out.text, rec, old, fresh && f.existed); err != nil {
 		return err
 	}
-	return c.noteProfiles(r)
+	return c.noteDetours(r, f)
 }
 
 func (r *Report) sayInstalled(c *Codex, f *codexFile, fresh bool) {
@@ -157,12 +147,4 @@ func (c *Codex) installProfile(ctx context.Context, r *Report, rec codexRecord) 
 	return c.put(r, f, out.text, rec, old, false)
 }
 
-func without(settings []CodexSetting, key string) []CodexSetting {
-	var out []CodexSetting
-	for _, s := range settings {
-		if s.Key != key {
-			out = append(out, s)
-		}
-	}
-	return out
-}
+func isDefault(s CodexSetting) bool { return s.Key == keyDefault }

@@ -2,8 +2,9 @@ package host
 
 import "context"
 
-// MovePort changes where Codex expects the front end, in whatever is registered:
-// a stranger sits on the port of before. A running Codex keeps the old one.
+// MovePort changes where Codex expects the front end, in whatever is registered
+// for this pool: a stranger sits on the port of before. A running Codex keeps the
+// old one.
 func (c *Codex) MovePort(ctx context.Context, port int) (Report, error) {
 	r := Report{}
 	rec, err := c.readRecord()
@@ -15,14 +16,14 @@ func (c *Codex) MovePort(ctx context.Context, port int) (Report, error) {
 		if err != nil {
 			return r, err
 		}
-		if !f.hasProvider() || f.port() == port {
+		if !f.hasProvider() || f.root() != c.root || len(f.differing(c.portSettings(port))) == 0 {
 			continue
 		}
 		old := rec
 		if rec.Program, err = c.findProgram(rec); err != nil {
 			return r, err
 		}
-		out, err := c.editFile(ctx, rec.Program, f, f.differing(c.portSettings(f, port)))
+		out, err := c.editFile(ctx, rec.Program, f, f.differing(c.portSettings(port)))
 		if err != nil {
 			return r, err
 		}
@@ -37,14 +38,15 @@ func (c *Codex) MovePort(ctx context.Context, port int) (Report, error) {
 		if err := c.put(&r, f, out.text, rec, old, false); err != nil {
 			return r, err
 		}
+		rec.Schema = 1 // it is on disk
 	}
 	return r, nil
 }
 
 // portSettings are what a registration says of the port.
-func (c *Codex) portSettings(f *codexFile, port int) []CodexSetting {
+func (c *Codex) portSettings(port int) []CodexSetting {
 	own := *c
-	own.root, own.port = f.root(), port
+	own.port = port
 	var out []CodexSetting
 	for _, s := range own.Settings() {
 		if s.Key == keyBaseURL || s.Key == keyAuthArgs {

@@ -84,3 +84,29 @@ func (c *Codex) noteLogin(r *Report) error {
 	}
 	return nil
 }
+
+// noteDetours tells of what goes round the pool though it is the default.
+func (c *Codex) noteDetours(r *Report, config *codexFile) error {
+	if profile := config.str("profile"); profile != "" {
+		r.note("%s chooses the profile %s, with which Codex %s does not start", config.path, profile, CodexVersion)
+	}
+	entries, err := os.ReadDir(c.home)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		profile, ok := strings.CutSuffix(e.Name(), profileSuffix)
+		if !ok {
+			continue
+		}
+		f, err := readCodexFile(filepath.Join(c.home, e.Name()))
+		if err != nil {
+			r.note("the profile %s", err)
+			continue
+		}
+		if provider := f.defaultProvider(); provider != "" && provider != codexName {
+			r.note("with codex -p %s the provider is %s, and not the pool", profile, provider)
+		}
+	}
+	return nil
+}

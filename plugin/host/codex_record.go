@@ -13,12 +13,33 @@ import (
 // The config's former bytes lie next to it, mode 0600 as they may hold keys.
 type codexRecord struct {
 	Schema   int     `json:"schema"`
-	Made     bool    `json:"made"`               // Install made config.toml
+	Config   bool    `json:"config"`             // config.toml was edited
+	Made     bool    `json:"made"`               // Install made it
 	Before   string  `json:"before,omitempty"`   // SHA-256 of its bytes before and after
 	After    string  `json:"after,omitempty"`    //
 	Provider *string `json:"provider,omitempty"` // model_provider before; nil: there was none
 	Profile  string  `json:"profile,omitempty"`  // SHA-256 of the profile as Install left it
 	Program  string  `json:"program"`            // the codex whose editor was used
+}
+
+// note keeps what an edit of f made of it. Fresh says that nothing of ours was in
+// it before, takes that ours became the default provider in place of another.
+func (rec *codexRecord) note(f *codexFile, after string, fresh, takes bool) {
+	switch {
+	case fresh:
+		rec.Config, rec.Made, rec.Before, rec.After = true, !f.existed, hash(f.text), after
+	case takes:
+		rec.After = "" // the default of now is to come back, and the backup has an older one
+	case rec.After == hash(f.text):
+		rec.After = after
+	}
+	if !takes {
+		return
+	}
+	rec.Provider = nil
+	if provider := f.defaultProvider(); provider != "" {
+		rec.Provider = &provider
+	}
 }
 
 // beside is a file of ours in Codex's folder.

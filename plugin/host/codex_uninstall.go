@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -35,7 +34,7 @@ func (c *Codex) Uninstall(ctx context.Context, o CodexUninstall) (Report, error)
 	if err := c.uninstallProfile(&r, rec); err != nil {
 		return r, err
 	}
-	if o.ProfileOnly && rec.After != "" {
+	if o.ProfileOnly && rec.Config {
 		return r, nil
 	}
 	return r, c.forget(&r)
@@ -126,22 +125,4 @@ func (c *Codex) uninstallProfile(r *Report, rec codexRecord) error {
 	}
 	r.say("remove %s", c.profilePath())
 	return r.remove(c.profilePath())
-}
-
-// noteProfiles tells of what goes round the pool though it is the default.
-func (c *Codex) noteProfiles(r *Report) error {
-	paths, err := filepath.Glob(filepath.Join(c.home, "*"+profileSuffix))
-	if err != nil {
-		return err
-	}
-	for _, path := range paths {
-		f, err := readCodexFile(path)
-		if err != nil {
-			return err
-		}
-		if provider := f.defaultProvider(); provider != "" && provider != codexName {
-			r.note("with codex -p %s the provider is %s, and not the pool", strings.TrimSuffix(filepath.Base(path), profileSuffix), provider)
-		}
-	}
-	return nil
 }
