@@ -29,7 +29,7 @@ type doctorCase struct {
 // TestDoctor: each line fails when what it names breaks, --fix mends what is
 // safe, and nothing but questions without credentials is ever sent.
 func TestDoctor(t *testing.T) {
-	cases := append(append(doctorFiles(), doctorState()...), append(doctorWorld(), doctorHosts()...)...)
+	cases := append(append(doctorFiles(), doctorState()...), append(append(doctorWorld(), doctorHosts()...), doctorCodex()...)...)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -49,6 +49,7 @@ type rig struct {
 	t       *testing.T
 	app     *app
 	seats   []*sim.Seat
+	path    string // PATH of the processes, "" for the test's own
 	witness *witness
 }
 
@@ -84,7 +85,11 @@ func newRig(t *testing.T, seats ...sim.Seat) *rig {
 func (r *rig) temp() string { return filepath.Join(r.dir, "tmp") }
 
 func (r *rig) env(base []string, more ...string) []string {
-	return r.playground.env(base, append([]string{"TMPDIR=" + r.temp()}, more...)...)
+	own := []string{"TMPDIR=" + r.temp()}
+	if r.path != "" {
+		own = append(own, "PATH="+r.path)
+	}
+	return r.playground.env(base, append(own, more...)...)
 }
 
 // command runs the binary and gives its stdout; what it said on stderr is the

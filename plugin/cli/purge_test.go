@@ -19,13 +19,15 @@ func TestPurgeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sim.Seat{Name: "a", Email: "marked.anna@example.com", Expired: true}, sim.Seat{Name: "b", Email: "marked.bert@example.com"},
 		sim.Seat{Name: "c", Email: "marked.carl@example.com"}, sim.Seat{Name: "d", Email: "marked.dora@example.com"})
-	config := r.write(".config/opencode/opencode.jsonc", "{\n  // mine\n  \"model\": \"openai/gpt-5.5\"\n}\n")
-	asItWas, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.withCodex()
+	const openCodeText, codexText = "{\n  // mine\n  \"model\": \"openai/gpt-5.5\"\n}\n", "# mine\nmodel = \"gpt-5.5\"\n"
+	r.write(".config/opencode/opencode.jsonc", openCodeText)
+	r.write(codexConfig, codexText)
 	marks := r.marks()
 	r.must("install", "opencode")
+	r.must("install", "codex")
+	r.must("install", "codex", "--profile-only")
+	marks = append(marks, strings.TrimSpace(r.must("token", "--front-end")))
 	r.fault("weekly-limit", onSeat("a"))
 	r.fault("token-invalidated", onSeat("c"))
 	outlives, _ := r.serve("", "ENABLE_PLUGIN_REQUEST_LOGGING=1", "CODEX_PLUGIN_LOG_BODIES=1")
@@ -65,13 +67,15 @@ func TestPurgeLeavesNothing(t *testing.T) {
 		t.Errorf("without --yes and a terminal: exit %d, %s", code, errOut)
 	}
 	out := r.must("purge", "--all", "--yes")
-	if !strings.Contains(out, "codex-rota uninstall opencode") {
-		t.Errorf("it does not say that the host is still registered:\n%s", out)
+	for _, name := range []string{"opencode", "codex"} {
+		if !strings.Contains(out, "codex-rota uninstall "+name) {
+			t.Errorf("it does not say that %s is still registered:\n%s", name, out)
+		}
+		r.must("uninstall", name)
 	}
 	if _, err := os.Stat(r.root()); err == nil {
 		t.Errorf("the root is still there:\n%s", out)
 	}
-	r.must("uninstall", "opencode")
 	// The process that was there all the time.
 	var verdict plugin.Verdict
 	if err := outlives.ask(t.Context(), "request/response", object{"call": "over", "attempt": 1, "status": 200, "headers": answer.headers, "body": string(answer.body)}, &verdict); err != nil {
@@ -89,8 +93,15 @@ func TestPurgeLeavesNothing(t *testing.T) {
 	for _, found := range r.search(marks) {
 		t.Errorf("left: %s", found)
 	}
-	if now, err := os.ReadFile(config); err != nil || string(now) != string(asItWas) {
-		t.Errorf("OpenCode's config: %v\n%s", err, now)
+	for name, want := range map[string]string{".config/opencode/opencode.jsonc": openCodeText, codexConfig: codexText} {
+		if now := r.read(name); now != want {
+			t.Errorf("%s is now\n%s", name, now)
+		}
+	}
+	for _, name := range []string{".config/opencode/codex-rota", ".codex/codex-rota", codexProfile} {
+		if _, err := os.Lstat(filepath.Join(r.dir, name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
 	}
 }
 

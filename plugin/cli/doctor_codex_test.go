@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"codex-rota/plugin/host"
+)
+
+func doctorCodex() []doctorCase {
+	type change func(*host.CodexOptions)
+	// registered installs, and then changes something.
+	registered := func(option change, how host.CodexInstall, then func(r *rig)) func(r *rig) []string {
+		return func(r *rig) []string {
+			o := host.CodexOptions{Home: r.dir, Env: func(string) string { return "" }, Environ: os.Environ(),
+				Binary: binary, Root: r.root(), Port: 4141, Program: pinnedCodex(r.t)}
+			if option != nil {
+				option(&o)
+			}
+			_, err := host.NewCodex(o).Install(r.t.Context(), how)
+			r.do(err)
+			if then != nil {
+				then(r)
+			}
+			return nil
+		}
+	}
+	replace := func(file, old, new string) func(r *rig) {
+		return func(r *rig) {
+			text := r.read(file)
+			if !strings.Contains(text, old) {
+				r.t.Fatalf("no %q in\n%s", old, text)
+			}
+			r.write(file, strings.Replace(text, old, new, 1))
+		}
+	}
+	plain, profile := host.CodexInstall{}, host.CodexInstall{ProfileOnly: true}
+	const install = "codex-rota install codex"
+	return []doctorCase{
+		{name: "no Codex", spoil: func(*rig) []string { return nil }, line: "codex", level: "ok", says: "not registered"},
+		{name: "a Codex that is well", spoil: registered(nil, plain, nil), line: "codex", level: "ok", says: "registered in "},
+		{name: "Codex's version", spoil: registered(nil, plain, nil), line: "codex", level: "ok", says: "codex is version " + host.CodexVersion},
+		{name: "a profile that is well", spoil: registered(nil, profile, nil), line: "codex", level: "ok", says: "for codex -p codex-rota"},
+		{name: "Codex starts a missing binary", spoil: registered(func(o *host.CodexOptions) { o.Binary = "/nowhere/codex-rota" }, plain, nil),
+			line: "codex", level: "fail", says: "starts /nowhere/codex-rota, which is missing", mend: install, exit: 1, fixed: "codex: renew the provider codex-rota in "},
+		{name: "a profile starts a missing binary", spoil: registered(func(o *host.CodexOptions) { o.Binary = "/nowhere/codex-rota" }, profile, nil),
+			line: "codex", level: "fail", says: "starts /nowhere/codex-rota, which is missing", mend: install + " --profile-only", exit: 1, fixed: "codex: write the profile "},
+		{name: "Codex starts another binary", spoil: registered(func(o *host.CodexOptions) { o.Binary = "/bin/sh" }, plain, nil),
+			line: "codex", level: "warn", says: "starts /bin/sh, and this is ", mend: install},
+		{name: "Codex uses another pool", spoil: registered(func(o *host.CodexOptions) { o.Root = "/elsewhere" }, plain, nil),
+			line: "codex", level: "warn", says: "is pinned to the pool in /elsewhere, and this is ", mend: install},
+		{name: "Codex knows another port", spoil: registered(nil, plain, func(r *rig) { r.write("pool/front-end.json", `{"schema":1,"port":29999}`) }),
+			line: "codex", level: "fail", says: "expects the front end on port 4141, and it is on port 29999", mend: install, exit: 1, fixed: "codex: renew the provider "},
+		{name: "Codex's registration was edited", spoil: registered(nil, plain, replace(codexConfig, `wire_api = "responses"`, "")),
+			line: "codex", level: "warn", says: "model_providers.codex-rota.wire_api", mend: install, fixed: "codex: renew the provider "},
+		{name: "another default provider", spoil: registered(nil, plain, replace(codexConfig, `model_provider = "codex-rota"`, `model_provider = "oss"`)),
+			line: "codex", level: "warn", says: "has another default provider (oss)", mend: install},
+		{name: "no default provider", spoil: registered(nil, plain, replace(codexConfig, `model_provider = "codex-rota"`, "")),
+			line: "codex", level: "warn", says: "has no default provider", mend: install},
+		{name: "Codex is gone", spoil: registered(nil, plain, func(r *rig) {
+			r.do(os.Remove(filepath.Join(r.dir, ".codex/codex-rota/install.json"))) // it knows where Codex was
+			r.withoutCodex()
+		}), line: "codex", level: "warn", says: "codex is not in PATH", mend: "npm install -g @openai/codex"},
+		{name: "a config of Codex that does not parse", spoil: func(r *rig) []string {
+			r.write(codexConfig, "model = = 1\n")
+			return nil
+		}, line: "codex", level: "fail", says: "config.toml: line 1", exit: 1},
+	}
+}
