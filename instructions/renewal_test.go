@@ -57,9 +57,30 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
+// dripping sends its answer a byte a second until its request is given up.
+type dripping struct{}
+
+func (dripping) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: drops{r}}, nil
+}
+
+type drops struct{ r *http.Request }
+
+func (d drops) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		p[0] = ' '
+		return 1, nil
+	case <-d.r.Context().Done():
+		return 0, d.r.Context().Err()
+	}
+}
+
+func (drops) Close() error { return nil }
+
 func TestWaitsAreBounded(t *testing.T) {
-	newSilent := func() *Cache {
-		return New(Options{Dir: t.TempDir(), HTTP: &http.Client{Transport: silent{}}})
+	newCache := func(transport http.RoundTripper) *Cache {
+		return New(Options{Dir: t.TempDir(), HTTP: &http.Client{Transport: transport}})
 	}
 	for _, tc := range []struct {
 		name  string
@@ -74,21 +95,23 @@ func TestWaitsAreBounded(t *testing.T) {
 		{"Refresh", time.Hour, func(ctx context.Context, c *Cache) { c.Refresh(ctx, "m") }, renewalLimit},
 		{"Close ends a renewal", time.Hour, func(ctx context.Context, c *Cache) { c.Models(); c.Close(ctx) }, 0},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newSilent()
-				start := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), tc.limit)
-				defer cancel()
-				tc.call(ctx, c)
-				if took := time.Since(start); took != tc.want {
-					t.Errorf("took %v, want %v", took, tc.want)
-				}
-				if err := c.Close(t.Context()); err != nil {
-					t.Error(err)
-				}
+		for how, transport := range map[string]http.RoundTripper{"silent": silent{}, "dripping": dripping{}} {
+			t.Run(tc.name+", "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := newCache(transport)
+					start := time.Now()
+					ctx, cancel := context.WithTimeout(t.Context(), tc.limit)
+					defer cancel()
+					tc.call(ctx, c)
+					if took := time.Since(start); took != tc.want {
+						t.Errorf("took %v, want %v", took, tc.want)
+					}
+					if err := c.Close(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

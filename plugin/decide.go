@@ -122,6 +122,9 @@ func (call progress) afterAnswer(a response.Outcome, f facts, now time.Time) (de
 	learned := decision{events: windowsEvent(a, f, call.sentAt)}
 	switch a.Class {
 	case response.ClassMore:
+		if !call.roomFor(now) { // a stream that drips: the host waits for its head no longer
+			return decision{act: actDeliver}, call
+		}
 		return decision{act: actMore}, call
 	case response.ClassAuthRevoked:
 		call = call.withRenewal(f.account)

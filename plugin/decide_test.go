@@ -35,6 +35,8 @@ func TestDecide(t *testing.T) {
 		check func(t *testing.T, d decision, p progress)
 	}{
 		{"aborted by the user: nothing learned", start, outcome{what: aborted}, other, wants(actForget, "", 0)},
+		{"undecided: more of the stream", start, answer(response.ClassMore, 0), other, wants(actMore, "", 0)},
+		{"cap: undecided when the call's time is over", with(func(p *progress) { p.startedAt = decideNow.Add(-callLimit) }), answer(response.ClassMore, 0), other, wants(actDeliver, "", 0)},
 		{"transport error: same account, jittered", start, outcome{what: transportFailed}, other, wants(actRetry, "a", 400*time.Millisecond)},
 		{"transport error, second retry waits longer", with(func(p *progress) { p.transport = 1 }), outcome{what: transportFailed}, other, wants(actRetry, "a", 800*time.Millisecond)},
 		{"cap: a third transport error", with(func(p *progress) { p.transport = 2 }), outcome{what: transportFailed}, other, fails(CodeUpstreamUnreachable)},

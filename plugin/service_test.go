@@ -65,6 +65,7 @@ type rigOptions struct {
 	refresh  pool.RefreshFunc // no issuer answers when nil
 	settings func(*Settings)
 	github   *http.Client
+	http     *http.Client // for everything else; http.DefaultClient when nil
 }
 
 func newServiceRig(t testing.TB, accounts int, o rigOptions) *serviceRig {
@@ -84,6 +85,9 @@ func newServiceRig(t testing.TB, accounts int, o rigOptions) *serviceRig {
 	if o.github == nil {
 		o.github = &http.Client{Transport: offline{}}
 	}
+	if o.http == nil {
+		o.http = http.DefaultClient
+	}
 	store := r.openStore(o.now, o.refresh)
 	for i := range accounts {
 		a, _, err := store.Add(t.Context(), seatTokens(i, "0", o.now().Add(rigLife)), fmt.Sprint("n", i), "test")
@@ -97,7 +101,7 @@ func newServiceRig(t testing.TB, accounts int, o rigOptions) *serviceRig {
 		o.settings(&settings)
 	}
 	r.Service = NewService(Options{
-		Version: "test", Root: r.dir, Store: store, Settings: settings, HTTP: http.DefaultClient, Now: o.now, Log: log,
+		Version: "test", Root: r.dir, Store: store, Settings: settings, HTTP: o.http, Now: o.now, Log: log,
 		Book: pool.OpenBook(pool.BookOptions{Path: filepath.Join(r.dir, "quota-cache.json"),
 			LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"), Now: o.now, Log: log}),
 		Instructions: instructions.New(instructions.Options{Dir: filepath.Join(r.dir, "cache"), HTTP: o.github, Now: o.now, Log: log}),

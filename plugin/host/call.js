@@ -210,7 +210,8 @@ export class Call {
       const response = await within(timeouts?.headersMs, stop, fetch(url, init))
       const head = { status: response.status, headers: [...response.headers], elapsedMs: performance.now() - sent }
       answer = new Answer(response, stop, timeouts?.idleMs)
-      return { verdict: await (response.ok ? this.judgeStream(answer, judge, head) : this.judgeError(answer, judge, head)), answer }
+      const left = timeouts && Math.max(1, timeouts.headersMs - head.elapsedMs)
+      return { verdict: await (response.ok ? this.judgeStream(answer, judge, head) : this.judgeError(answer, judge, head, left)), answer }
     } catch (error) {
       await answer?.cancel()
       if (this.signal?.aborted || error instanceof Stopped || error instanceof Refusal) throw error
@@ -228,10 +229,16 @@ export class Call {
     }
   }
 
-  /** At once, with the beginning of the body. @param {Answer} answer @param {Judge} judge @param {object} head */
-  async judgeError(answer, judge, head) {
-    try {
+  /**
+   * At once, with the beginning of the body, or with what came of it in time.
+   * @param {Answer} answer @param {Judge} judge @param {object} head @param {number} [leftMs]
+   */
+  async judgeError(answer, judge, head, leftMs) {
+    const beginning = async () => {
       while (answer.size < ERROR_BODY && (await answer.hold())) continue
+    }
+    try {
+      await within(leftMs, answer.stop, beginning())
     } catch (error) {
       if (this.signal?.aborted) throw error
       answer.over = true // what came of the body says enough

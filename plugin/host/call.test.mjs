@@ -301,6 +301,21 @@ test("of a long error 64 KiB are judged and all is delivered", async (t) => {
   assert.equal(stub.of("request/response")[0].attachment.length, 64 * 1024)
 })
 
+test("an error whose body drips is judged by what came in time", async (t) => {
+  const { stub, send } = await rig(t, {
+    answer: (request, response) => {
+      const drops = setInterval(() => response.write("x"), 5)
+      response.writeHead(503).on("close", () => clearInterval(drops))
+    },
+    methods: (url) => ({ "request/prepare": () => prepared(url, { timeouts: { headersMs: 100, idleMs: 60_000 } }) }),
+  })
+  const answer = await send(HOST_URL, post("{}"))
+  assert.equal(answer.status, 503)
+  const judged = stub.of("request/response")
+  assert.deepEqual([judged.length, judged[0].params.status, judged[0].params.transportError], [1, 503, undefined])
+  assert.match(judged[0].attachment.toString(), /^x{1,100}$/)
+})
+
 test("an error whose body breaks off is judged by what came", async (t) => {
   const { stub, send } = await rig(t, {
     answer: (request, response) => {

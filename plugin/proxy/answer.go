@@ -17,6 +17,7 @@ type answer struct {
 	ctx     context.Context
 	stop    context.CancelCauseFunc
 	idle    time.Duration
+	late    *time.Timer // ends the exchange when its head, or an error's beginning, is not here in time
 	status  int
 	headers []plugin.Header
 	body    io.ReadCloser
@@ -92,6 +93,7 @@ func (a *answer) close() {
 	if a == nil || a.buffer == nil {
 		return
 	}
+	a.late.Stop()
 	a.stop(nil)
 	if a.decoder != nil {
 		_ = a.decoder.Close()

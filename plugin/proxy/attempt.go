@@ -76,14 +76,17 @@ func (c *call) send(parent context.Context, p *plugin.Prepared) (*answer, error)
 	if _, named := request.Header["User-Agent"]; !named {
 		request.Header["User-Agent"] = []string{""} // or net/http would say its own name
 	}
-	late := time.AfterFunc(milliseconds(p.Timeouts.HeadersMs), func() { stop(errSilent) })
-	defer late.Stop()
+	a.late = time.AfterFunc(milliseconds(p.Timeouts.HeadersMs), func() { stop(errSilent) })
 	response, err := c.f.HTTP.RoundTrip(request) // not a Client: a redirect is not followed
 	if err != nil {
+		a.late.Stop()
 		stop(nil)
 		return nil, cause(ctx, err)
 	}
 	a.take(ctx, response)
+	if a.ok() {
+		a.late.Stop() // of a stream the service says how long it is looked at
+	}
 	return a, nil
 }
 
@@ -109,8 +112,9 @@ func (a *answer) judgeStream(judge func([]byte) (*plugin.Verdict, error), params
 }
 
 // judgeError shows the service the beginning of an error's body, or as much as
-// came of it.
+// came of it in time.
 func (a *answer) judgeError(judge func([]byte) (*plugin.Verdict, error)) (*plugin.Verdict, error) {
+	defer a.late.Stop()
 	for a.size < errorBody64K && !a.over {
 		if _, err := a.hold(); err != nil {
 			a.over = true // what came says enough
