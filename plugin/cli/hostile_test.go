@@ -49,6 +49,21 @@ func endless(head string) func(*neighbour, http.ResponseWriter) {
 	}
 }
 
+// hostileAnswers are what an endpoint may do to whoever asks it.
+func hostileAnswers(head, elsewhere string) map[string]func(*neighbour, http.ResponseWriter) {
+	return map[string]func(*neighbour, http.ResponseWriter){
+		"endless": endless(head),
+		"redirect": func(_ *neighbour, w http.ResponseWriter) {
+			w.Header().Set("Location", elsewhere)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		},
+		"headers": func(_ *neighbour, w http.ResponseWriter) {
+			w.Header().Set("X-Long", strings.Repeat("x", 1<<20))
+			w.WriteHeader(200)
+		},
+	}
+}
+
 // TestHostileEndpoints lets each endpoint answer without end, or send us
 // elsewhere: the command ends, in bounded time and memory, and no token goes on.
 func TestHostileEndpoints(t *testing.T) {
@@ -67,17 +82,7 @@ func TestHostileEndpoints(t *testing.T) {
 		{"files", "CODEX_ROTA_GITHUB_RAW", `{"models":[`, []string{"instructions", "--refresh"}},
 	} {
 		elsewhere := newNeighbour(t, func(_ *neighbour, w http.ResponseWriter) { w.WriteHeader(200) })
-		for how, answer := range map[string]func(*neighbour, http.ResponseWriter){
-			"endless": endless(test.head),
-			"redirect": func(_ *neighbour, w http.ResponseWriter) {
-				w.Header().Set("Location", elsewhere.URL)
-				w.WriteHeader(http.StatusTemporaryRedirect)
-			},
-			"headers": func(_ *neighbour, w http.ResponseWriter) {
-				w.Header().Set("X-Long", strings.Repeat("x", 1<<20))
-				w.WriteHeader(200)
-			},
-		} {
+		for how, answer := range hostileAnswers(test.head, elsewhere.URL) {
 			t.Run(test.name+" "+how, func(t *testing.T) {
 				r := newRig(t, sim.Seat{Name: "a", Expired: test.name == "issuer"})
 				n := newNeighbour(t, answer)

@@ -301,7 +301,7 @@ test("of a long error 64 KiB are judged and all is delivered", async (t) => {
   assert.equal(stub.of("request/response")[0].attachment.length, 64 * 1024)
 })
 
-test("an error whose body drips is judged by what came in time", async (t) => {
+test("an error whose body drips is judged by what came in time", { timeout: 20_000 }, async (t) => {
   const { stub, send } = await rig(t, {
     answer: (request, response) => {
       const drops = setInterval(() => response.write("x"), 5)
