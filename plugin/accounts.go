@@ -210,10 +210,10 @@ func (s *Service) accountStates() []AccountState {
 		return nil
 	}
 	now := s.now()
+	known := s.book.FactsOf(accounts)
 	out := make([]AccountState, len(accounts))
 	for i := range accounts {
-		known := s.book.Facts(accounts[i].ID)
-		state := pool.StateOf(&accounts[i], &known, "", now)
+		state := pool.StateOf(&accounts[i], &known[i], "", now)
 		out[i] = AccountState{ID: accounts[i].ID, Label: accounts[i].Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason, pinned: accounts[i].Pinned}
 	}
 	return out

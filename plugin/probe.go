@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"codex-rota/pool"
 )
@@ -14,7 +15,12 @@ import (
 type probes struct {
 	mu      sync.Mutex
 	current *probe
+	asked   time.Time // when a call last asked whether one is due
 }
+
+// askEvery is how far apart calls ask whether a look is due: to ask goes through
+// all accounts, and looks lie minutes apart.
+const askEvery = 10 * time.Second
 
 type probe struct {
 	done    chan struct{}
@@ -23,15 +29,22 @@ type probe struct {
 
 // probeSoon looks behind a call, when a look is due. Nothing waits for it.
 func (s *Service) probeSoon() {
-	if len(s.dueProbes()) > 0 && !s.probes.running() {
+	if s.probes.mayAsk(s.now()) && len(s.dueProbes()) > 0 {
 		s.goDo(usageTimeout, func(ctx context.Context) { s.probes.run(ctx, s) })
 	}
 }
 
-func (p *probes) running() bool {
+// mayAsk reports whether a call should ask, which it then does: nobody looks now,
+// and nobody has asked for a while.
+func (p *probes) mayAsk(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.current != nil
+	since := now.Sub(p.asked)
+	if p.current != nil || since >= 0 && since < askEvery {
+		return false
+	}
+	p.asked = now
+	return true
 }
 
 // run looks, or waits for the look that is under way, and reports whether

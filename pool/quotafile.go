@@ -131,6 +131,21 @@ func (b *BookFile) Facts(account string) Facts {
 	return Facts{}
 }
 
+// FactsOf is Facts for each of the accounts, as of one moment and for the price
+// of one look.
+func (b *BookFile) FactsOf(accounts []Account) []Facts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.look(b.options.Now())
+	out := make([]Facts, len(accounts))
+	for i := range accounts {
+		if f := b.book.facts(accounts[i].ID); f != nil {
+			out[i] = *f
+		}
+	}
+	return out
+}
+
 // SessionAccount is the account that a session's last call went to, "" for a
 // session that is new.
 func (b *BookFile) SessionAccount(session string, now time.Time) string {
