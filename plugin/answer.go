@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"codex-rota/logging"
@@ -42,7 +43,7 @@ func (s *Service) Response(ctx context.Context, p ResponseParams, data []byte) (
 // judge decides, and renews a token and decides again, until there is a verdict.
 func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Header, now time.Time) *Verdict {
 	for {
-		d, next := decide(c.progress, out, s.factsFor(c, out, now), now)
+		d, next := decide(c.progress, out, s.factsFor(c, out, headers, now), now)
 		c.progress = next
 		s.learn(ctx, c, d)
 		switch d.act {
@@ -91,10 +92,9 @@ func (s *Service) understand(c *call, p ResponseParams, data []byte, now time.Ti
 }
 
 // factsFor gathers what decide needs beside the call and the outcome.
-func (s *Service) factsFor(c *call, out outcome, now time.Time) facts {
+func (s *Service) factsFor(c *call, out outcome, headers []Header, now time.Time) facts {
 	f := facts{account: c.account, model: c.model, maxWait: s.settings.maxWait(), jitter: s.jitter()}
-	host := s.hostName()
-	f.repeats = host == HostOpenCode || host == HostCodex
+	f.repeats = repeats(s.hostName(), out.answer, headers)
 	if out.what == answered && (out.answer.Class == response.ClassMore || out.answer.Class == response.ClassOutput || out.answer.Class == response.ClassOther) {
 		return f
 	}
@@ -106,6 +106,22 @@ func (s *Service) factsFor(c *call, out outcome, now time.Time) facts {
 	f.editable = c.body != nil && s.settings.Transform != request.ModeOff
 	f.fallback = s.nextFallback(c)
 	return f
+}
+
+// repeats reports whether the host asks again by itself after an overload or a
+// fault of the server's. Codex does after a 5xx, and after a 429 that says when;
+// any other 429, and an overload told in the stream, end its turn (FACTS-hosts 2).
+func repeats(host string, a response.Outcome, headers []Header) bool {
+	switch {
+	case host == HostOpenCode:
+		return true
+	case host != HostCodex || a.InStream:
+		return false
+	case a.Status == http.StatusTooManyRequests:
+		_, told := header(headers, "retry-after")
+		return told
+	}
+	return true
 }
 
 func (s *Service) blockedUntil(account, model string, now time.Time) time.Time {

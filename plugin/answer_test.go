@@ -12,6 +12,7 @@ import (
 
 	"codex-rota/auth"
 	"codex-rota/logging"
+	"codex-rota/plugin/response"
 )
 
 // TestLongRetryAfterIsKeptFromOpenCode: it would sleep for days.
@@ -203,5 +204,33 @@ func TestLimitedCountsOnlyTheLimited(t *testing.T) {
 	v := r.respond("1", 429, limited(24*time.Hour))
 	if r.wantReply(v, CodeAllLimited); strings.Contains(v.Response.Body, "all 3") {
 		t.Errorf("two of the three only need a login: %s", v.Response.Body)
+	}
+}
+
+// TestRepeats: what a host repeats by itself is left to it, and nothing else is.
+func TestRepeats(t *testing.T) {
+	after := []Header{{"Retry-After", "1"}}
+	for _, test := range []struct {
+		name, host string
+		status     int
+		inStream   bool
+		headers    []Header
+		want       bool
+	}{
+		{"OpenCode, 5xx", HostOpenCode, 503, false, nil, true},
+		{"OpenCode, 429", HostOpenCode, 429, false, nil, true},
+		{"OpenCode, in the stream", HostOpenCode, 200, true, nil, true},
+		{"Codex, 5xx", HostCodex, 503, false, nil, true},
+		{"Codex, 429 that says when", HostCodex, 429, false, after, true},
+		{"Codex, 429 that does not", HostCodex, 429, false, nil, false},
+		{"Codex, in the stream", HostCodex, 200, true, after, false},
+		{"any other", "", 503, false, after, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			answer := response.Outcome{Class: response.ClassOverload, Status: test.status, InStream: test.inStream}
+			if got := repeats(test.host, answer, test.headers); got != test.want {
+				t.Errorf("%t", got)
+			}
+		})
 	}
 }

@@ -31,7 +31,7 @@ func TestCodexProfile(t *testing.T) {
 // codex runs the real Codex CLI in the home and gives all that it says.
 func (r *rig) codex(args ...string) (string, error) {
 	r.t.Helper()
-	cmd := exec.CommandContext(r.t.Context(), pinnedCodex(r.t), args...)
+	cmd := exec.CommandContext(r.t.Context(), codexPath(r.t), args...)
 	cmd.Env, cmd.Dir = r.env(os.Environ()), r.dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"codex-rota/plugin/host"
 	"codex-rota/plugin/proxy"
 )
 
@@ -19,20 +18,6 @@ const (
 	codexConfig  = ".codex/config.toml"
 	codexProfile = ".codex/codex-rota.config.toml"
 )
-
-// pinnedCodex is the real Codex CLI; `make hosts` brings it.
-func pinnedCodex(t *testing.T) string {
-	t.Helper()
-	path, err := host.FindCodex(filepath.Join("..", ".."))
-	if err != nil {
-		t.Skipf("NOT RUN: %v; make hosts installs it", err)
-	}
-	path, err = filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // withCodex puts the real Codex CLI into the PATH of every command that follows,
 // and leaves no front end behind.
@@ -43,7 +28,7 @@ func (r *rig) withCodex() {
 	if runtime.GOOS == "windows" {
 		name = "codex.exe"
 	}
-	r.do(os.Symlink(pinnedCodex(r.t), filepath.Join(bin, name)))
+	r.do(os.Symlink(codexPath(r.t), filepath.Join(bin, name)))
 	r.path = bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	r.t.Cleanup(r.endFrontEnd)
 }
@@ -173,6 +158,7 @@ func (r *rig) elsewhere(dir string, args ...string) string {
 	r.t.Helper()
 	cmd := exec.CommandContext(r.t.Context(), binary, args...)
 	cmd.Env = r.env(os.Environ(), "CODEX_HOME="+dir)
+	r.witness.started(cmd)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("%v: %v\n%s", args, err, out)

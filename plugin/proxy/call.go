@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -51,7 +52,7 @@ func (f *front) relay(w http.ResponseWriter, r *http.Request) {
 		case plugin.VerdictReply:
 			a.close()
 			c.done("failed", nil)
-			c.reply(v.Response)
+			c.refuse(v.Response)
 		default:
 			c.deliver(a, v, prepared.Collapse)
 		}
@@ -105,11 +106,26 @@ func (c *call) fail(err error) {
 		if response == nil {
 			response = c.f.Service.HostResponse(known)
 		}
-		c.reply(response)
+		c.refuse(response)
 	default:
 		c.f.Log.Warn("a request was not read to its end", "reason", err)
 		refuse(c.w, c.r, &refusal{http.StatusBadRequest, "the request's body did not come to its end"})
 	}
+}
+
+// refuse tells Codex why the service has no answer.
+func (c *call) refuse(response *plugin.HostResponse) {
+	var b struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if response.Status != http.StatusBadRequest || json.Unmarshal([]byte(response.Body), &b) != nil || b.Error.Message == "" {
+		c.reply(response)
+		return
+	}
+	kind, body := shownBody(response.Status, b.Error.Message)
+	c.reply(&plugin.HostResponse{Status: response.Status, Headers: []plugin.Header{{"Content-Type", kind}}, Body: string(body)})
 }
 
 // reply gives Codex an answer of ours.

@@ -73,25 +73,31 @@ const (
 func refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
 	control := http.NewResponseController(w)
 	_ = control.EnableFullDuplex() // HTTP/1 is all there is here, and has it
-	w.Header().Set("Content-Type", "application/json")
+	kind, body := shownBody(why.status, why.message)
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Connection", "close")
 	if why.status == http.StatusUpgradeRequired {
 		w.Header().Set("Upgrade", "HTTP/1.1")
 	}
 	w.WriteHeader(why.status)
-	_, _ = w.Write(errorBody(why.message)) // a client that is gone needs no answer
+	_, _ = w.Write(body) // a client that is gone needs no answer
 	_ = control.Flush()
 	_ = control.SetReadDeadline(time.Now().Add(discardTime))
 	_, _ = io.CopyN(io.Discard, r.Body, discardBytes)
 }
 
-// errorBody is OpenAI's shape of an error, in our words.
-func errorBody(message string) []byte {
+// shownBody carries a message of ours in the shape of which Codex shows the
+// message alone: of a 400 it shows the body as it is, of any other status the
+// message in OpenAI's shape of an error (FACTS-hosts 2).
+func shownBody(status int, message string) (kind string, body []byte) {
+	if status == http.StatusBadRequest {
+		return "text/plain; charset=utf-8", []byte(message)
+	}
 	type inner struct {
 		Message string `json:"message"`
 		Type    string `json:"type"`
 		Code    string `json:"code"`
 	}
 	b, _ := json.Marshal(map[string]inner{"error": {message, "invalid_request_error", "codex_rota_front_end"}})
-	return b
+	return "application/json", b
 }
