@@ -158,12 +158,13 @@ func (r *rig) elsewhere(dir string, args ...string) string {
 	r.t.Helper()
 	cmd := exec.CommandContext(r.t.Context(), binary, args...)
 	cmd.Env = r.env(os.Environ(), "CODEX_HOME="+dir)
-	r.witness.started(cmd)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		r.t.Fatalf("%v: %v\n%s", args, err, out)
+	var out transcript
+	cmd.Stdout, cmd.Stderr = &out, &out
+	r.witness.watch(cmd)
+	if err := cmd.Run(); err != nil {
+		r.t.Fatalf("%v: %v\n%s", args, err, &out)
 	}
-	return string(out)
+	return out.String()
 }
 
 // TestPurgedPoolKeepsThePort: Codex's config outlives the pool. A new install
