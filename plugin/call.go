@@ -168,11 +168,11 @@ func (c *call) forgetBody() {
 }
 
 // sessionFacts is what one session keeps in this process: the instructions it
-// began with (a change is a cache miss) and whose turn state it carries. Its
+// began with (a change is a cache miss) and whose turn states it was given. Its
 // account, and the encrypted items it lost, are the pool's to remember.
 type sessionFacts struct {
 	instructions map[string]string // by model
-	turnAccount  string            // whose turn state the session carries
+	turnStates   []turnState       // the latest that it was given
 	usedAt       time.Time
 }
 

@@ -31,6 +31,14 @@ func TestTurnStateStaysWithItsAccount(t *testing.T) {
 		if sent(r.prepare("3", "s", state)) {
 			t.Error("the next call, on another account, carries it")
 		}
+		own := Header{turnStateHeader, "of the other"}
+		r.wantDeliver(r.respond("3", 200, aDelta, own))
+		if sent(r.prepare("4", "s", state)) {
+			t.Error("the other account gets it once it has given its own")
+		}
+		if !sent(r.prepare("5", "s", own)) {
+			t.Error("the other account does not get its own back")
+		}
 	})
 	t.Run("given to another process", func(t *testing.T) {
 		r := newServiceRig(t, 2, rigOptions{})
