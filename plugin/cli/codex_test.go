@@ -22,6 +22,8 @@ import (
 var (
 	codexLog    = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\S+Z +[A-Z]+ .*\n`)
 	codexOwnLog = regexp.MustCompile(`.*failed to load models cache: EOF.*\n`)
+	// codexTokenLog is one on the token command.
+	codexTokenLog = regexp.MustCompile(`.*Failed to resolve external auth: provider auth command .*\n`)
 )
 
 // ownCodexConfig is the person's: what Codex would look for on GitHub, or run a
