@@ -199,20 +199,28 @@ func (a *app) stopFrontEnd(ctx context.Context) error {
 	return nil
 }
 
-// moveFrontEnd leaves a port that another program sits on. Codex's config names
-// the new one first: when that fails everything stays as it was, and is tried
-// again. The Codex that asks still knows the old port, so that even this is an
-// error to it.
+// moveFrontEnd leaves a port that another program sits on. The Codex that asks
+// still knows the old port, so that even this is an error to it.
 func (a *app) moveFrontEnd(ctx context.Context, stranger *strangerError) error {
-	port, err := proxy.FreePort(stranger.port)
+	port, err := a.leavePort(ctx, stranger)
 	if err != nil {
-		return errors.Join(stranger, err)
-	}
-	if err := a.moveCodex(ctx, port); err != nil {
-		return fmt.Errorf("%w, and Codex's config could not be changed: %w. Type: codex-rota install codex", stranger, err)
-	}
-	if err := (proxy.Place{Root: a.root()}).KeepPort(ctx, port); err != nil {
-		return errors.Join(stranger, err)
+		return err
 	}
 	return fmt.Errorf("%w; it moved to port %d: start Codex again", stranger, port)
+}
+
+// leavePort gives the port to go to. Codex's config, where it names the old one,
+// is told first: when that fails everything stays as it was, and is tried again.
+func (a *app) leavePort(ctx context.Context, stranger *strangerError) (port int, err error) {
+	port, err = proxy.FreePort(stranger.port)
+	if err != nil {
+		return 0, errors.Join(stranger, err)
+	}
+	if err := a.moveCodex(ctx, port); err != nil {
+		return 0, fmt.Errorf("%w, and Codex's config could not be changed: %w. Type: codex-rota install codex", stranger, err)
+	}
+	if err := (proxy.Place{Root: a.root()}).KeepPort(ctx, port); err != nil {
+		return 0, errors.Join(stranger, err)
+	}
+	return port, nil
 }

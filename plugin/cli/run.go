@@ -94,6 +94,7 @@ func exitCode(err error) int {
 	var usage usageError
 	var known *plugin.Error
 	var child *childError
+	var program *programError
 	switch {
 	case err == nil:
 		return exitDone
@@ -101,6 +102,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &child):
 		return child.code
+	case errors.As(err, &program):
+		return program.code
 	case !errors.As(err, &known):
 		return exitFailed
 	case known.Params:
@@ -148,7 +151,7 @@ func newRoot(a *app) *cobra.Command {
 		a.enableCommand(), a.disableCommand(), a.removeCommand(), a.logoutCommand(),
 		a.quotaCommand(), a.usageCommand(), a.logsCommand(), a.instructionsCommand(),
 		a.installCommand(), a.uninstallCommand(), a.importCommand(), a.exportCommand(), a.purgeCommand(),
-		a.serveCommand(), a.proxyCommand(), a.mcpCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(), a.completionCommand(),
+		a.serveCommand(), a.proxyCommand(), a.runCommand(), a.mcpCommand(), a.manifestCommand(), a.versionCommand(), a.selfTestCommand(), a.demoCommand(), a.completionCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = wrapArgs(cmd.Args)
