@@ -18,7 +18,9 @@ func (a *app) installCommand() *cobra.Command {
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{plugin.HostOpenCode, plugin.HostCodex},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			report, err := o.of(args[0], a.installOpenCode, a.installCodex)(cmd.Context(), o)
+			ctx, stop := interruptible(cmd.Context()) // Codex's editor has a copy to clear away
+			report, err := o.of(args[0], a.installOpenCode, a.installCodex)(ctx, o)
+			stop()
 			if err != nil {
 				return fmt.Errorf("install %s: %w", args[0], err)
 			}
@@ -99,7 +101,9 @@ func (a *app) uninstallCommand() *cobra.Command {
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{plugin.HostOpenCode, plugin.HostCodex},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			report, err := o.of(args[0], a.uninstallOpenCode, a.uninstallCodex)(cmd.Context(), o)
+			ctx, stop := interruptible(cmd.Context()) // Codex's editor has a copy to clear away
+			report, err := o.of(args[0], a.uninstallOpenCode, a.uninstallCodex)(ctx, o)
+			stop()
 			if err != nil {
 				return fmt.Errorf("uninstall %s: %w", args[0], err)
 			}

@@ -127,22 +127,27 @@ func (s *appServer) explain(ctx context.Context, err error, config, path string)
 	case errors.As(err, &refusal):
 		return &codexTooOld{s.program, "it has no config editor"}
 	case errors.Is(err, errCodexSilent):
-		return &codexTooOld{s.program, "its app-server ended: " + firstWords(s.said.String())}
+		return &codexTooOld{s.program, "its app-server ended: " + complaint(s.said.String())}
 	}
 	return fmt.Errorf("%s app-server: %w", s.program, err)
 }
 
-// firstWords is the first line of a complaint that is no warning, bounded.
-func firstWords(said string) string {
+// complaint is the line of what a process said that names the error, else the
+// first that is no warning; bounded.
+func complaint(said string) string {
+	best := "it said nothing"
 	for line := range strings.Lines(said) {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "WARNING") {
+		isError := strings.HasPrefix(strings.ToLower(line), "error")
+		if line == "" || strings.HasPrefix(line, "WARNING") || best != "it said nothing" && !isError {
 			continue
 		}
-		if len(line) > 200 {
-			line = line[:200] + "…"
+		if best = line; len(best) > 200 {
+			best = best[:200] + "…"
 		}
-		return line
+		if isError {
+			break
+		}
 	}
-	return "it said nothing"
+	return best
 }

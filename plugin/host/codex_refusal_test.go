@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -53,6 +54,7 @@ func TestCodexThatCannot(t *testing.T) {
 	}{
 		{"no app-server", "echo \"error: unrecognized subcommand 'app-server'\" >&2; exit 2",
 			[]string{"cannot be used: its app-server ended: error: unrecognized subcommand 'app-server'", "npm install -g @openai/codex@latest"}},
+		{"half an installation", "printf 'file:///x/codex.js:108\\n  throw new Error(\\n\\nError: Missing optional dependency\\n' >&2; exit 1", []string{"its app-server ended: Error: Missing optional dependency; to update it, run: npm install -g @openai/codex@latest"}},
 		{"no config editor", answering(hello, "", `{"id":2,"error":{"code":-32600,"message":"Invalid request: unknown variant"}}`),
 			[]string{"it has no config editor", "npm install -g @openai/codex@latest"}},
 		{"no such method", answering(hello, "", `{"id":2,"error":{"code":-32601,"message":"Method not found"}}`), []string{"it has no config editor"}},
@@ -83,6 +85,40 @@ func TestCodexThatCannot(t *testing.T) {
 				t.Errorf("files changed (-before +after)\n%s", diff)
 			}
 		})
+	}
+}
+
+// What an administrator's config overrides is written all the same, and told.
+func TestCodexConfigIsOverridden(t *testing.T) {
+	h := newHome(t, nil)
+	program := h.fakeCodex("echo 'model_provider = \"codex-rota\"' > \"$CODEX_HOME/config.toml\"\n" + answering(hello, "",
+		`{"method":"configWarning","params":{}}
+{"id":2,"result":{"status":"okOverridden","overriddenMetadata":{"message":"Overridden by managed config","overridingLayer":{"name":{"type":"mdm"}}}}}`,
+		`{"id":3,"error":{"code":-32600,"message":"cannot be combined","data":{"config_write_error_code":"configValidationError"}}}`))
+	r, err := NewCodex(h.codexOptions(program)).Install(t.Context(), CodexInstall{})
+	if err != nil || !strings.Contains(r.String(), "note: Codex says of what was written: Overridden by managed config\n") {
+		t.Errorf("%v\n%s", err, r)
+	}
+}
+
+// Most people have Codex from npm, as a script that starts the program.
+func TestCodexFromNPM(t *testing.T) {
+	realCodex(t)
+	program, err := filepath.Abs(filepath.Join("..", "..", "node_modules", ".bin", "codex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("node"); err != nil || !isFile(program) {
+		t.Skipf("NOT RUN: no node, or no %s", program)
+	}
+	h := newHome(t, map[string]string{codexConfig: "model = \"m\"\n"})
+	c := NewCodex(h.codexOptions(program))
+	if _, err := c.Install(t.Context(), CodexInstall{}); err != nil {
+		t.Fatal(err)
+	}
+	h.mustBeRegistered(codexConfig)
+	if _, version, err := c.Program(t.Context()); err != nil || version != CodexVersion {
+		t.Errorf("version %s, %v", version, err)
 	}
 }
 
