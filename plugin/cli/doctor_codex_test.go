@@ -56,6 +56,14 @@ func doctorCodex() []doctorCase {
 			line: "codex", level: "warn", says: "model_providers.codex-rota.wire_api", mend: install, fixed: "codex: renew the provider "},
 		{name: "another default provider", spoil: registered(nil, plain, replace(codexConfig, `model_provider = "codex-rota"`, `model_provider = "oss"`)),
 			line: "codex", level: "warn", says: "has another default provider (oss)", mend: install},
+		{name: "another default provider, and a missing binary", spoil: registered(func(o *host.CodexOptions) { o.Binary = "/nowhere/codex-rota" }, plain, func(r *rig) {
+			replace(codexConfig, `model_provider = "codex-rota"`, `model_provider = "oss"`)(r)
+			r.t.Cleanup(func() {
+				if !strings.Contains(r.read(codexConfig), `model_provider = "oss"`) {
+					r.t.Error("--fix took the person's choice away")
+				}
+			})
+		}), line: "codex", level: "fail", says: "/nowhere/codex-rota, which is missing", mend: install, exit: 1, fixed: "codex: renew the provider "},
 		{name: "no default provider", spoil: registered(nil, plain, replace(codexConfig, `model_provider = "codex-rota"`, "")),
 			line: "codex", level: "warn", says: "has no default provider", mend: install},
 		{name: "Codex is gone", spoil: registered(nil, plain, func(r *rig) {

@@ -88,6 +88,33 @@ func TestCodexThatCannot(t *testing.T) {
 	}
 }
 
+// TestCodexEditorSeesACopyOnly: not the person's home, login or keys, and it is
+// told neither to look for plugins nor to start a provider. The copy is gone
+// afterwards.
+func TestCodexEditorSeesACopyOnly(t *testing.T) {
+	h := newHome(t, map[string]string{codexConfig: "model = \"m\"\n"})
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	o := h.codexOptions(h.fakeCodex("echo \"$@\" > " + h.path("args") + "; env > " + h.path("env") + "; cp \"$CODEX_HOME/config.toml\" " + h.path("copy") + "\n"))
+	o.Environ = append(os.Environ(), "CODEX_HOME="+h.path(".codex"), "CODEX_API_KEY=secret", "OPENAI_API_KEY=secret", "HOME="+h.dir)
+	if _, err := NewCodex(o).Install(t.Context(), CodexInstall{}); err == nil {
+		t.Error("this Codex can do nothing")
+	}
+	if args := mustRead(t, h.path("args")); args != "app-server -c features.plugins=false -c model_provider=\"openai\"\n" {
+		t.Errorf("it was run with %s", args)
+	}
+	env := mustRead(t, h.path("env"))
+	if strings.Contains(env, "secret") || strings.Contains(env, "HOME="+h.dir) || !strings.Contains(env, "\nCODEX_HOME="+temp) && !strings.HasPrefix(env, "CODEX_HOME="+temp) {
+		t.Errorf("it was run in\n%s", env)
+	}
+	if mustRead(t, h.path("copy")) != "model = \"m\"\n" {
+		t.Error("it had no copy of the config")
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary folder: %v %v", left, err)
+	}
+}
+
 // What an administrator's config overrides is written all the same, and told.
 func TestCodexConfigIsOverridden(t *testing.T) {
 	h := newHome(t, nil)

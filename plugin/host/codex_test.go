@@ -175,6 +175,7 @@ func TestCodexUndoOfAFileChangedSince(t *testing.T) {
 		{"another default is kept", "model = \"m\"\n", `model_provider = "codex-rota"`, `model_provider = "oss"`, "model = \"m\"\nmodel_provider = \"oss\"\n"},
 		{"our MCP server was taken out", "model = \"m\"\n", "\n[mcp_servers.codex-rota]\ncommand = \"/opt/codex-rota\"\nargs = [\"mcp\", \"--root\", \"ROOT\"]\n", "", "model = \"m\"\n"},
 		{"CRLF", "model = \"m\"\r\n[tui]\r\n", `"m"`, `"n"`, "model = \"n\"\r\n[tui]\r\n"},
+		{"an empty file stays", "", "\n[mcp", "\n\n[mcp", ""},
 		{"install made it, and a key came", "-", "model_provider", "model = \"m\"\nmodel_provider", "model = \"m\"\n"},
 		{"install made it, and nothing else is in it", "-", "\n[mcp", "\n\n[mcp", "-"},
 	}
