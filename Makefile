@@ -7,7 +7,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BIN := bin/codex-rota
 FUZZTIME ?= 30s
 
-.PHONY: build demo test hosts check cross manifest audit fuzz clean
+.PHONY: build demo test bench hosts check cross manifest audit fuzz clean
 
 build:
 	go build -trimpath -ldflags="-s -w" -o $(BIN) .
@@ -22,6 +22,11 @@ test: hosts check cross
 	node --test plugin/host/
 	go test -race -timeout 20m ./...
 
+# Measures, prints the tables and renews BENCHMARKS.md: about 6 minutes, on a
+# machine that does nothing else. The alternative comes from npm into .tools.
+bench: hosts
+	go test -tags bench -count 1 -timeout 20m -v -run '^TestBench$$' ./plugin/cli
+
 # The pinned real hosts, from npm, into the git-ignored node_modules. Not `npm ci`:
 # it insists on the packages of every platform, and some mirrors carry only one.
 hosts:
@@ -29,8 +34,8 @@ hosts:
 
 check:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change the files above"; exit 1; }
-	go vet ./...
-	go run $(STATICCHECK) ./...
+	go vet -tags bench ./...
+	go run $(STATICCHECK) -tags bench ./...
 
 # The other systems' files are compiled and vetted on any machine.
 cross:

@@ -210,31 +210,3 @@ func manyAccounts(n int) ([]Account, *Book, Query) {
 	}
 	return list, book, Query{Session: "new", Model: "m"}
 }
-
-func benchmarkChoose(b *testing.B, n int) {
-	list, book, q := manyAccounts(n)
-	for _, q.Rotation = range []Rotation{RotationDrain, RotationSpread, RotationRoundRobin} {
-		b.Run(string(q.Rotation), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if Choose(list, book, q, t0).Account == "" {
-					b.Fatal("no account")
-				}
-			}
-		})
-	}
-	book.Bind("bound", list[1].ID, t0)
-	b.Run("bound", func(b *testing.B) {
-		for b.Loop() {
-			if !Choose(list, book, Query{Session: "bound"}, t0).Bound {
-				b.Fatal("not bound")
-			}
-		}
-	})
-}
-
-// DESIGN 10: at most 2 µs.
-func BenchmarkChoose20(b *testing.B) { benchmarkChoose(b, 20) }
-
-// DESIGN 10: at most 50 µs.
-func BenchmarkChoose1000(b *testing.B) { benchmarkChoose(b, 1000) }

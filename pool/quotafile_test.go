@@ -522,27 +522,3 @@ func TestConcurrentUse(t *testing.T) {
 		}
 	}
 }
-
-func benchmarkTake(b *testing.B, n int) {
-	list, book, q := manyAccounts(n)
-	dir := b.TempDir()
-	path := filepath.Join(dir, "quota-cache.json")
-	data, err := encodeBook(book.snapshot())
-	if err == nil {
-		err = os.WriteFile(path, data, 0o600)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	file := OpenBook(BookOptions{Path: path, LockPath: filepath.Join(dir, "lock"), Now: func() time.Time { return t0 }})
-	b.ReportAllocs()
-	for b.Loop() {
-		if file.Choose(list, q, t0).Account == "" {
-			b.Fatal("no account")
-		}
-	}
-}
-
-// With the one stat that looks for other processes' news.
-func BenchmarkBookFile20(b *testing.B)   { benchmarkTake(b, 20) }
-func BenchmarkBookFile1000(b *testing.B) { benchmarkTake(b, 1000) }
