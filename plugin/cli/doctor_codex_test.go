@@ -14,7 +14,7 @@ func doctorCodex() []doctorCase {
 	registered := func(option change, how host.CodexInstall, then func(r *rig)) func(r *rig) []string {
 		return func(r *rig) []string {
 			o := host.CodexOptions{Home: r.dir, Env: func(string) string { return "" }, Environ: os.Environ(),
-				Binary: binary, Root: r.root(), Port: 4141, Program: codexPath(r.t)}
+				Binary: binary, Root: r.root(), Port: 4141, Program: codexPath(r.t), ServerEnv: serverEnv()}
 			if option != nil {
 				option(&o)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"codex-rota/plugin"
 	"codex-rota/plugin/host"
 	"codex-rota/plugin/proxy"
 )
@@ -16,7 +17,17 @@ func (a *app) codex(port int) (*host.Codex, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host.NewCodex(host.CodexOptions{Home: a.Home, Env: a.Env, Environ: a.Environ(), Binary: a.Executable, Root: root, Port: port}), nil
+	return host.NewCodex(host.CodexOptions{Home: a.Home, Env: a.Env, Environ: a.Environ(), Binary: a.Executable, Root: root, Port: port, ServerEnv: serverEnv()}), nil
+}
+
+// serverEnv is what the tools read of the environment: the settings, so that they
+// explain what the front end does, and the way out to the usage endpoint.
+func serverEnv() []string {
+	names := []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+	for _, s := range plugin.SettingsInfo() {
+		names = append(names, s.Environment)
+	}
+	return names
 }
 
 // knownCodex is codex with the port that was chosen, for those who only look.

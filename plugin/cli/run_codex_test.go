@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"codex-rota/plugin/host"
 	"codex-rota/plugin/proxy"
 	"codex-rota/plugin/sim"
 )
@@ -39,7 +38,10 @@ func TestRunArguments(t *testing.T) {
 	if code != 7 || errOut != "home: "+r.dir+"\n" {
 		t.Errorf("exit %d, stderr %q", code, errOut)
 	}
-	codex := host.NewCodex(host.CodexOptions{Home: r.dir, Env: func(string) string { return "" }, Binary: binary, Root: r.root(), Port: r.port()})
+	pinned := *r.app
+	pinned.pinned = r.root()
+	codex, err := pinned.codex(r.port())
+	r.do(err)
 	var want []string
 	for _, s := range codex.Settings() {
 		want = append(want, "-c", s.String())

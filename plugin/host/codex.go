@@ -8,7 +8,9 @@ import (
 // environment that Codex runs in (CODEX_HOME), Environ gives all of it for
 // starting Codex. Binary is the absolute path that Codex will start, Root the
 // pool that it is pinned to, and Port where the front end listens, 0 when that is
-// not known. Program is the path of codex; "" looks it up in PATH.
+// not known. Program is the path of codex; "" looks it up in PATH. ServerEnv names what
+// our MCP server needs of the environment: Codex withholds from it all but HOME,
+// PATH and a few of their kind, unlike from the token command.
 type CodexOptions struct {
 	Home    string
 	Env     func(string) string
@@ -17,6 +19,8 @@ type CodexOptions struct {
 	Root    string
 	Port    int
 	Program string
+
+	ServerEnv []string
 }
 
 // Codex is one person's Codex CLI, as found on disk.
@@ -25,6 +29,7 @@ type Codex struct {
 	port         int
 	program      string
 	environ      []string
+	serverEnv    []string
 	home         string // CODEX_HOME
 }
 
@@ -34,7 +39,7 @@ func NewCodex(o CodexOptions) *Codex {
 	if home == "" {
 		home = filepath.Join(o.Home, ".codex")
 	}
-	return &Codex{binary: o.Binary, root: o.Root, port: o.Port, program: o.Program, environ: o.Environ, home: home}
+	return &Codex{binary: o.Binary, root: o.Root, port: o.Port, program: o.Program, environ: o.Environ, serverEnv: o.ServerEnv, home: home}
 }
 
 // CodexProfile is the name under which `--profile-only` registers: codex -p NAME.

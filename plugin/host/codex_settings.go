@@ -24,6 +24,7 @@ const (
 	keyAuthArgs     = keyProvider + ".auth.args"
 	keyServerArgs   = keyServer + ".args"
 	keyServerBinary = keyServer + ".command"
+	keyServerEnv    = keyServer + ".env_vars"
 )
 
 const codexBasePath = "/backend-api/codex"
@@ -48,7 +49,7 @@ func (c *Codex) Settings() []CodexSetting {
 		token, tools = append(token, "--root", c.root), append(tools, "--root", c.root)
 	}
 	token = append(token, "--port", strconv.Itoa(c.port))
-	return []CodexSetting{
+	settings := []CodexSetting{
 		{keyDefault, codexName},
 		{keyProvider + ".name", codexName},
 		{keyBaseURL, codexBaseURL(c.port)},
@@ -60,6 +61,10 @@ func (c *Codex) Settings() []CodexSetting {
 		{keyServerBinary, c.binary},
 		{keyServerArgs, tools},
 	}
+	if len(c.serverEnv) > 0 {
+		settings = append(settings, CodexSetting{keyServerEnv, c.serverEnv})
+	}
+	return settings
 }
 
 func codexBaseURL(port int) string {

@@ -34,7 +34,7 @@ func realCodex(t *testing.T) string {
 
 func (h *home) codexOptions(program string) CodexOptions {
 	return CodexOptions{Home: h.dir, Env: func(string) string { return "" }, Environ: os.Environ(),
-		Binary: "/opt/codex-rota", Root: h.path("pool"), Port: 4141, Program: program}
+		Binary: "/opt/codex-rota", Root: h.path("pool"), Port: 4141, Program: program, ServerEnv: []string{"HTTPS_PROXY", "CODEX_ROTA_ROTATION"}}
 }
 
 func (h *home) codex() *Codex { return NewCodex(h.codexOptions(realCodex(h.t))) }
@@ -73,6 +73,7 @@ refresh_interval_ms = 1000
 [mcp_servers.codex-rota]
 command = "/opt/codex-rota"
 args = ["mcp", "--root", "ROOT"]
+env_vars = ["HTTPS_PROXY", "CODEX_ROTA_ROTATION"]
 `
 
 // codexConfigs are configs as people have them.
@@ -173,7 +174,7 @@ func TestCodexUndoOfAFileChangedSince(t *testing.T) {
 		{"the default of before comes back", "model_provider = \"azure\" # mine\n[model_providers.azure]\nname = \"az\"\nbase_url = \"https://example.com\"\n", "\n[model_providers.codex-rota]", "\n# later\n[model_providers.codex-rota]",
 			"model_provider = \"azure\" # mine\n[model_providers.azure]\nname = \"az\"\nbase_url = \"https://example.com\"\n"},
 		{"another default is kept", "model = \"m\"\n", `model_provider = "codex-rota"`, `model_provider = "oss"`, "model = \"m\"\nmodel_provider = \"oss\"\n"},
-		{"our MCP server was taken out", "model = \"m\"\n", "\n[mcp_servers.codex-rota]\ncommand = \"/opt/codex-rota\"\nargs = [\"mcp\", \"--root\", \"ROOT\"]\n", "", "model = \"m\"\n"},
+		{"our MCP server was taken out", "model = \"m\"\n", "\n[mcp_servers.codex-rota]\ncommand = \"/opt/codex-rota\"\nargs = [\"mcp\", \"--root\", \"ROOT\"]\nenv_vars = [\"HTTPS_PROXY\", \"CODEX_ROTA_ROTATION\"]\n", "", "model = \"m\"\n"},
 		{"CRLF", "model = \"m\"\r\n[tui]\r\n", `"m"`, `"n"`, "model = \"n\"\r\n[tui]\r\n"},
 		{"an empty file stays", "", "\n[mcp", "\n\n[mcp", ""},
 		{"install made it, and a key came", "-", "model_provider", "model = \"m\"\nmodel_provider", "model = \"m\"\n"},
