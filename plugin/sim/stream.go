@@ -17,7 +17,8 @@ type Reply struct {
 
 // ToolCall is a function call by the model.
 type ToolCall struct {
-	ID        string `json:"id"` // call_id
+	ID        string `json:"id"`                  // call_id
+	Namespace string `json:"namespace,omitempty"` // that the tool was offered in, "" for none
 	Name      string `json:"name"`
 	Arguments string `json:"arguments"` // JSON text
 }
@@ -99,6 +100,7 @@ type outputItem struct {
 	Summary   *[]string     `json:"summary,omitempty"`
 	Encrypted string        `json:"encrypted_content,omitempty"`
 	CallID    string        `json:"call_id,omitempty"`
+	Namespace string        `json:"namespace,omitempty"`
 	Name      string        `json:"name,omitempty"`
 	Arguments *string       `json:"arguments,omitempty"`
 }
@@ -177,7 +179,7 @@ func (sc *script) message(id, text string) {
 
 func (sc *script) call(id string, t ToolCall) {
 	empty := ""
-	item := outputItem{Type: "function_call", ID: id, Status: "in_progress", CallID: t.ID, Name: t.Name, Arguments: &empty}
+	item := outputItem{Type: "function_call", ID: id, Status: "in_progress", CallID: t.ID, Namespace: t.Namespace, Name: t.Name, Arguments: &empty}
 	done := item
 	done.Status, done.Arguments = "completed", &t.Arguments
 	sc.item(item, done, func(index *int) {
