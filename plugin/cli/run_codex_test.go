@@ -68,9 +68,11 @@ func TestRunRoot(t *testing.T) {
 	cmd := exec.Command(binary, "run", "--root", r.root(), "--", "codex")
 	elsewhere := filepath.Join(r.dir, "elsewhere")
 	cmd.Env = append(r.env(os.Environ()), "CODEX_MULTI_AUTH_DIR="+elsewhere)
-	out, err := cmd.Output()
-	if err != nil || strings.Count(string(out), `"--root","`+r.root()+`"`) != 2 {
-		t.Errorf("%v:\n%s", err, out)
+	var out transcript
+	cmd.Stdout = &out
+	r.witness.watch(cmd)
+	if err := cmd.Run(); err != nil || strings.Count(out.String(), `"--root","`+r.root()+`"`) != 2 {
+		t.Errorf("%v:\n%s", err, &out)
 	}
 	if _, err := os.Stat(elsewhere); !os.IsNotExist(err) {
 		t.Errorf("the environment's folder was touched: %v", err)

@@ -24,6 +24,7 @@ func TestRunSignals(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), binary, "run", "--", "codex")
 			cmd.Env = r.env(os.Environ())
 			out, err := cmd.StdoutPipe()
+			r.witness.watch(cmd)
 			r.do(err, cmd.Start())
 			if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
 				t.Fatalf("codex says %q (%v)", line, err)
