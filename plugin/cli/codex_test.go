@@ -22,17 +22,21 @@ import (
 var (
 	codexLog    = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\S+Z +[A-Z]+ .*\n`)
 	codexOwnLog = regexp.MustCompile(`.*failed to load models cache: EOF.*\n`)
+	// codexModelsLog is one on a list of models that came too late.
+	codexModelsLog = regexp.MustCompile(`.*failed to refresh available models: request timed out\n`)
 	// codexTokenLog is one on the token command.
 	codexTokenLog = regexp.MustCompile(`.*Failed to resolve external auth: provider auth command .*\n`)
 )
 
-// ownCodexConfig is the person's: what Codex would look for on GitHub, or run a
-// shell for, is off.
+// ownCodexConfig is the person's: what would look for something on the network,
+// stay behind or run a shell is off.
 const ownCodexConfig = `# mine
 model = "gpt-5.5"
+check_for_update_on_startup = false
 
 [features]
-plugins = false # looked for on GitHub
+plugins = false # from GitHub
+daemon_auto_start = false # by the terminal's Codex
 shell_snapshot = false
 `
 
