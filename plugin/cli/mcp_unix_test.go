@@ -26,3 +26,13 @@ func TestMCPSignals(t *testing.T) {
 	}
 	c.ends()
 }
+
+// TestMCPByHand: on a terminal it says what it is, and does not wait for messages
+// that nobody will type.
+func TestMCPByHand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, named("work")...)
+	x := r.newTerminal(100, 20)
+	x.start("codex-rota mcp; echo exit $?")
+	x.waitFor("Model Context Protocol", "codex-rota install codex", "exit 2")
+}
