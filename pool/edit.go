@@ -68,7 +68,11 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 func (s *Store) Logout(ctx context.Context, id string) error {
 	return s.withdraw(ctx, id, false, func(e *edits) error {
 		a, _ := e.take(id)
-		a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: "logged out", At: s.now(), RefusedHash: a.Refresh.Hash()}
+		refused := a.Refresh.Hash()
+		if refused == "" && a.Flag != nil {
+			refused = a.Flag.RefusedHash
+		}
+		a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: "logged out", At: s.now(), RefusedHash: refused}
 		a.dropTokens()
 		e.flagged = append(e.flagged, a)
 		return nil
@@ -114,23 +118,20 @@ func (s *Store) withdraw(ctx context.Context, id string, whole bool, edit func(*
 	return s.scrub(&gone, whole)
 }
 
-// forgetLogin takes the tokens out of the intent and the copies. The logins of a
-// removed seat are noted, so that another tool which read them before cannot
-// bring them back.
-func (s *Store) forgetLogin(gone *Account, left *intent, removed bool) error {
-	if removed {
-		sent := ""
-		if left != nil {
-			sent = left.Sent
-		}
-		if err := errors.Join(s.removed.add(gone.Refresh.Hash()), s.removed.add(sent)); err != nil {
-			return &UnwritableError{s.removed.path, err}
-		}
+// forgetLogin takes the tokens out of the intent and the copies. They are noted,
+// so that another tool which read them before cannot bring them back.
+func (s *Store) forgetLogin(gone *Account, left *intent, whole bool) error {
+	sent := ""
+	if left != nil {
+		sent = left.Sent
+	}
+	if err := errors.Join(s.removed.add(gone.Refresh.Hash()), s.removed.add(sent)); err != nil {
+		return &UnwritableError{s.removed.path, err}
 	}
 	if err := s.clearIntent(gone.ID); err != nil {
 		return &UnwritableError{s.accountFile(gone.ID, intentSuffix), err}
 	}
-	return s.scrub(gone, removed)
+	return s.scrub(gone, whole)
 }
 
 // Flag takes an account out of service for good: needs_login drops its tokens

@@ -171,13 +171,14 @@ func (s *Store) settleBehind(p *snapshot) {
 }
 
 // takeOver merges one seat of the other tool's file. Of two different tokens
-// the one that is not on the consumed list holds: had theirs been replaced by
-// an exchange or a login of ours, it would be on it.
+// theirs holds, unless it is known: had it been replaced by an exchange or a
+// login of ours, it would be on the consumed list, and had it been removed or
+// logged out, on the removed one.
 func (s *Store) takeOver(p *snapshot, theirs *Account) {
-	spent := s.spent(theirs)
+	known := s.spent(theirs) || s.wasRemoved(theirs)
 	if i := findSeat(p.active.accounts, theirs); i >= 0 {
 		ours := &p.active.accounts[i]
-		if !theirs.Refresh.IsZero() && !spent && !theirs.Refresh.Equal(ours.Refresh) {
+		if !theirs.Refresh.IsZero() && !known && !theirs.Refresh.Equal(ours.Refresh) {
 			ours.takeTokens(theirs)
 		}
 		ours.takeLabels(theirs)
@@ -185,7 +186,7 @@ func (s *Store) takeOver(p *snapshot, theirs *Account) {
 	}
 	if i := findSeat(p.flagged.accounts, theirs); i >= 0 {
 		flagged := &p.flagged.accounts[i]
-		if spent || theirs.Refresh.IsZero() || theirs.Refresh.Hash() == flagged.Flag.RefusedHash || theirs.Refresh.Equal(flagged.Refresh) {
+		if known || theirs.Refresh.IsZero() || theirs.Refresh.Hash() == flagged.Flag.RefusedHash || theirs.Refresh.Equal(flagged.Refresh) {
 			return
 		}
 		healed := *flagged
@@ -195,13 +196,13 @@ func (s *Store) takeOver(p *snapshot, theirs *Account) {
 		return
 	}
 	// A seat we do not know with a login we knew was removed from here.
-	if spent || s.wasRemoved(theirs) {
+	if known {
 		return
 	}
 	p.active.accounts = append(p.active.accounts, *theirs)
 }
 
-// wasRemoved reports whether the account's login is one of a removed seat.
+// wasRemoved reports whether the account's login was removed or logged out.
 func (s *Store) wasRemoved(a *Account) bool {
 	removed, err := s.removed.has(a.Refresh)
 	if err != nil {

@@ -3,6 +3,7 @@ package pool
 import (
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -36,6 +37,7 @@ type poolModel struct {
 	ids    map[string]string     // user → public id
 	past   map[string]time.Time  // user → the last block of a removed seat
 	steps  map[string]int
+	tool   map[string]Account // user → as another tool read it last
 }
 
 var modelSeats = []person{{"W1", "u-a", "a@example.com"}, {"W1", "u-b", "b@example.com"}, {"W2", "u-a2", "a@example.com"}}
@@ -129,11 +131,106 @@ func (m *poolModel) remove(t *rapid.T) {
 	m.did(t, "remove", m.store(t).Remove(t.Context(), id))
 	for user, known := range m.ids {
 		if known == id {
-			m.past[user] = latest(m.seats[user].until, m.seats[user].past)
-			delete(m.seats, user)
-			delete(m.ids, user)
+			m.drop(user)
 		}
 	}
+}
+
+// drop takes a seat out of the model.
+func (m *poolModel) drop(user string) {
+	m.past[user] = latest(m.seats[user].until, m.seats[user].past)
+	delete(m.seats, user)
+	delete(m.ids, user)
+}
+
+func (m *poolModel) purge(t *rapid.T) {
+	if rapid.IntRange(0, 5).Draw(t, "really") != 0 {
+		t.Skip("seldom, for every history begins anew with it")
+	}
+	m.did(t, "purge", m.store(t).Purge(t.Context()))
+	for user := range m.seats {
+		m.drop(user)
+	}
+	m.tool = map[string]Account{} // of what it read before, nobody can tell that it was here
+}
+
+// restore damages a file and brings the newest good backup back, which is always
+// the pool as it was.
+func (m *poolModel) restore(t *rapid.T) {
+	s := m.store(t)
+	if s.NewestGoodBackup() == "" {
+		t.Skip("there is no backup")
+	}
+	// What another tool wrote last is in no backup until somebody mended it.
+	if err := s.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{accountsName, flaggedName} {
+		if name == flaggedName && (m.anyLoggedOut() || !rapid.Bool().Draw(t, "flagged too")) {
+			continue // what only this file held is lost with it
+		}
+		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(`{"version":4,"acc`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.RestoreBackup(t.Context())
+	m.did(t, "restore", err)
+}
+
+func (m *poolModel) anyLoggedOut() bool {
+	for _, seat := range m.seats {
+		if seat.loggedOut {
+			return true
+		}
+	}
+	return false
+}
+
+// toolReads is another tool that keeps in memory what it read.
+func (m *poolModel) toolReads(t *rapid.T) {
+	m.tool = map[string]Account{}
+	for _, p := range modelSeats {
+		if id := m.ids[p.user]; id != "" && !m.seats[p.user].loggedOut {
+			m.tool[p.user] = m.account(m.Store, id)
+		}
+	}
+	m.steps["another tool reads"]++
+}
+
+// toolWrites is that tool writing its list over ours, perhaps with a login of its
+// own. While there is nothing of ours that is a migration.
+func (m *poolModel) toolWrites(t *rapid.T) {
+	ours := m.Store.NewestGoodBackup() != ""
+	if rapid.IntRange(0, 2).Draw(t, "logs in") == 0 || len(m.tool) == 0 {
+		p := rapid.SampledFrom(modelSeats).Draw(t, "person")
+		tokens := m.issuer.login(p, time.Hour)
+		m.tool[p.user] = Account{AccountID: p.account, Email: p.email, Refresh: tokens.Refresh, Access: tokens.Access}
+		if m.seats[p.user] == nil {
+			m.seats[p.user] = &seatModel{enabled: true, past: m.past[p.user]}
+		}
+		seat := m.seats[p.user]
+		seat.refresh, seat.loggedOut = tokens.Refresh.Reveal(), false
+	}
+	var records []map[string]any
+	for _, p := range modelSeats {
+		if a, ok := m.tool[p.user]; ok {
+			records = append(records, map[string]any{"accountId": a.AccountID, "email": a.Email, "refreshToken": a.Refresh.Reveal(), "accessToken": a.Access.Reveal()})
+		}
+	}
+	m.v3(`"version":3,`, records...)
+	list, err := m.Store.Accounts()
+	for _, a := range list {
+		for _, p := range modelSeats {
+			if a.AccountUserID == p.user && m.seats[p.user] != nil {
+				m.ids[p.user] = a.ID
+			}
+		}
+	}
+	step := "another tool writes over ours"
+	if !ours {
+		step = "migration"
+	}
+	m.did(t, step, err)
 }
 
 // refresh renews a seat's token: by the clock or because upstream refused it.
@@ -237,12 +334,12 @@ func (m *poolModel) agree(t *rapid.T) {
 // Random sequences of what people and calls do, each through another store
 // with its own stale memory, give what a model without any files gives.
 func TestStoresFollowTheModel(t *testing.T) {
-	fewerHistories(t, 15)
+	fewerHistories(t, 30)
 	steps := map[string]int{}
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
-		m := &poolModel{rig: newRig(t), seats: map[string]*seatModel{}, ids: map[string]string{}, past: map[string]time.Time{}, steps: steps}
+		m := &poolModel{rig: newRig(t), seats: map[string]*seatModel{}, ids: map[string]string{}, past: map[string]time.Time{}, steps: steps, tool: map[string]Account{}}
 		for range 3 {
 			s := m.open(Options{})
 			m.stores = append(m.stores, s)
@@ -252,14 +349,18 @@ func TestStoresFollowTheModel(t *testing.T) {
 			}))
 		}
 		defer func() {
-			for _, b := range m.books {
+			for i, b := range m.books {
 				closeBook(t, b)
+				if err := m.stores[i].Close(t.Context()); err != nil {
+					t.Error(err)
+				}
 			}
 			m.issuer.Close()
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
 			"": m.agree, "login": m.login, "label": m.edit, "disable": m.disable, "pin": m.pin, "logout": m.logout,
-			"remove": m.remove, "refresh": m.refresh, "limit": m.limit, "probe": m.probe,
+			"remove": m.remove, "refresh": m.refresh, "limit": m.limit, "probe": m.probe, "purge": m.purge, "restore": m.restore,
+			"tool reads": m.toolReads, "tool writes": m.toolWrites,
 		})
 	})
 	total := 0

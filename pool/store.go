@@ -64,7 +64,7 @@ type Store struct {
 	disk          disk
 	fault         func(step string)
 	consumed      consumedList
-	removed       consumedList // logins of removed seats: no other tool's file brings them back
+	removed       consumedList // logins that were removed or logged out: no other tool's file brings them back
 
 	snap     atomic.Pointer[snapshot]
 	lastGood atomic.Pointer[snapshot] // the newest that could be read
