@@ -96,11 +96,7 @@ func (s *Store) changeLocked(kind backupKind, edit func(*edits) error) (*snapsho
 		s.mended.Store(before)
 		s.log.Warn("the accounts were merged and written back", "notices", before.notices)
 	}
-	now := s.reload()
-	if err == nil {
-		err = now.err // of what cannot be read back nobody can say what it holds
-	}
-	return now, err
+	return s.reload(), err
 }
 
 func sameAccounts(a, b []Account) bool {

@@ -150,6 +150,9 @@ func (s *Store) commit(ctx context.Context, id, sent string, got answer) (*Accou
 		return nil, &UnwritableError{s.accountFile(id, ".intent"), err}
 	}
 	s.fault("cleared")
+	if p.err != nil {
+		return nil, p.err // it is written, and could not be read back
+	}
 	a, ok := p.byID(id)
 	if !ok {
 		// Its first refresh may have shown that it is the seat of another

@@ -69,6 +69,9 @@ func tryLock(path string) (*flock.Flock, error) {
 			return nil, err
 		}
 		ok, err = lock.TryLock()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // a purge took the folder away again
+		}
 	}
 	if err != nil || !ok {
 		return nil, err

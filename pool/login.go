@@ -144,6 +144,9 @@ func (s *Store) addUnder(ctx context.Context, id string, login Account) (added A
 			return Account{}, "", &UnwritableError{s.accountFile(id, ".intent"), err}
 		}
 	}
+	if p.err != nil {
+		return Account{}, "", p.err // it is written, and could not be read back
+	}
 	a, ok := p.byID(id)
 	if !ok {
 		return Account{}, "", ErrNoAccount

@@ -63,6 +63,9 @@ func runChild(job string) error {
 	if err != nil {
 		return err
 	}
+	if job == "storm" {
+		return childStorm(s)
+	}
 	list, err := s.Accounts()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -152,7 +153,8 @@ func (s *Store) Purge(ctx context.Context) error {
 		unlocks = nil
 	}
 	defer release()
-	for _, name := range append(slices.Compact(names), storeLockName) {
+	names = append(slices.Compact(names), storeLockName)
+	for _, name := range names {
 		unlock, err := s.lock(ctx, filepath.Join(s.lockDir, name), accountWait)
 		if err != nil {
 			return err
@@ -163,7 +165,29 @@ func (s *Store) Purge(ctx context.Context) error {
 	if runtime.GOOS == "windows" {
 		release() // an open file cannot be deleted there
 	}
-	failures = append(failures, s.disk.removeAll(s.lockDir))
+	failures = append(failures, s.purgeLocks(names))
 	s.reload()
+	return errors.Join(failures...)
+}
+
+// purgeLocks empties the lock folder but for what belongs to a lock that is not
+// among those held: whoever made it came after the purge began, and may rely on
+// it.
+func (s *Store) purgeLocks(held []string) error {
+	left, err := s.disk.list(s.lockDir)
+	failures := []error{err}
+	for _, name := range left {
+		stem, account := strings.CutSuffix(name, intentSuffix)
+		if account {
+			stem += ".lock"
+		}
+		if (account || strings.HasSuffix(name, ".lock")) && !slices.Contains(held, stem) {
+			continue
+		}
+		failures = append(failures, s.disk.remove(filepath.Join(s.lockDir, name)))
+	}
+	if err := s.disk.remove(s.lockDir); !errors.Is(err, fs.ErrExist) { // somebody else is in it
+		failures = append(failures, err)
+	}
 	return errors.Join(failures...)
 }
