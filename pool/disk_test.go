@@ -1,7 +1,10 @@
 package pool
 
 import (
+	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -70,6 +73,32 @@ func (d hookedDisk) replaceUnsynced(path string, data []byte) error { return d.r
 
 func writesOf(replaced func(path string, data []byte) error) disk {
 	return hookedDisk{replaced: replaced}
+}
+
+// unsyncedDisk waits for no disk: for tests that write very much and cut no power.
+type unsyncedDisk struct{ osDisk }
+
+func (d unsyncedDisk) replace(path string, data []byte) error { return d.replaceUnsynced(path, data) }
+
+func (unsyncedDisk) overwrite(path string, offset int64, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, offset)
+	return errors.Join(err, f.Close())
+}
+
+func (unsyncedDisk) append(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // exitGoroutine ends a process that is played by a goroutine: no line of ours

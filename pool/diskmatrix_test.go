@@ -238,7 +238,7 @@ func (c *faultCase) leaveAnswer() {
 
 // newFaultCase makes the pool and prepares the operation on a disk that is well.
 func newFaultCase(t *testing.T, op diskOp) *faultCase {
-	c := &faultCase{rig: newRig(t), disk: &faultyDisk{}, now: t0}
+	c := &faultCase{rig: newRigOn(t, unsyncedDisk{}), disk: &faultyDisk{}, now: t0}
 	c.a, c.o = c.add(anna, time.Hour), c.add(bert, time.Hour)
 	c.s = c.open(Options{disk: c.disk})
 	c.b = OpenBook(BookOptions{

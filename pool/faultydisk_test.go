@@ -17,7 +17,7 @@ import (
 // counted and one can be made to fail: the at-th from now, with lasts all that
 // follow too.
 type faultyDisk struct {
-	osDisk
+	unsyncedDisk
 
 	mu    sync.Mutex
 	at    int // 0: none fails
@@ -82,16 +82,25 @@ func kindOf(path string) string {
 	return name
 }
 
-func (d *faultyDisk) writerFor() atomicfile.Writer {
-	return atomicfile.Writer{Before: func(step atomicfile.Step, path string) error { return d.before(string(step), path) }}
-}
-
+// replace has the steps of a synced replacement, of which the syncs do nothing.
 func (d *faultyDisk) replace(path string, data []byte) error {
-	return osDisk{d.writerFor()}.replace(path, data)
+	writer := atomicfile.Writer{Before: func(step atomicfile.Step, path string) error {
+		if step == atomicfile.StepClose {
+			if err := d.before(string(atomicfile.StepSync), path); err != nil {
+				return err
+			}
+		}
+		return d.before(string(step), path)
+	}}
+	if err := (osDisk{writer}).replaceUnsynced(path, data); err != nil {
+		return err
+	}
+	return d.before(string(atomicfile.StepSyncDir), path)
 }
 
 func (d *faultyDisk) replaceUnsynced(path string, data []byte) error {
-	return osDisk{d.writerFor()}.replaceUnsynced(path, data)
+	writer := atomicfile.Writer{Before: func(step atomicfile.Step, path string) error { return d.before(string(step), path) }}
+	return osDisk{writer}.replaceUnsynced(path, data)
 }
 
 // inPlace plays a write without a rename: it may leave nothing, half or all of
@@ -113,11 +122,11 @@ func (d *faultyDisk) inPlace(path string, data []byte, write func([]byte) error)
 }
 
 func (d *faultyDisk) overwrite(path string, offset int64, data []byte) error {
-	return d.inPlace(path, data, func(part []byte) error { return d.osDisk.overwrite(path, offset, part) })
+	return d.inPlace(path, data, func(part []byte) error { return d.unsyncedDisk.overwrite(path, offset, part) })
 }
 
 func (d *faultyDisk) append(path string, data []byte) error {
-	return d.inPlace(path, data, func(part []byte) error { return d.osDisk.append(path, part) })
+	return d.inPlace(path, data, func(part []byte) error { return d.unsyncedDisk.append(path, part) })
 }
 
 func (d *faultyDisk) rename(from, to string) error {

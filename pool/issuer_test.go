@@ -182,10 +182,14 @@ type rig struct {
 	dir    string
 	clock  *tick
 	issuer *issuer
+	disk   disk // nil: the real one
 }
 
-func newRig(t testing.TB) *rig {
-	r := &rig{t: t, dir: t.TempDir(), clock: newTick()}
+func newRig(t testing.TB) *rig { return newRigOn(t, nil) }
+
+// newRigOn is a rig whose stores are on d, unless they are opened on another disk.
+func newRigOn(t testing.TB, d disk) *rig {
+	r := &rig{t: t, dir: t.TempDir(), clock: newTick(), disk: d}
 	r.issuer = newIssuer(t, r.clock.now)
 	r.Store = r.open(Options{})
 	return r
@@ -195,6 +199,9 @@ func newRig(t testing.TB) *rig {
 func (r *rig) open(o Options) *Store {
 	r.t.Helper()
 	o.Dir, o.Now = r.dir, r.clock.now
+	if o.disk == nil {
+		o.disk = r.disk
+	}
 	if o.Refresh == nil {
 		o.Refresh = r.issuer.refresh
 	}

@@ -339,7 +339,7 @@ func TestStoresFollowTheModel(t *testing.T) {
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
-		m := &poolModel{rig: newRig(t), seats: map[string]*seatModel{}, ids: map[string]string{}, past: map[string]time.Time{}, steps: steps, tool: map[string]Account{}}
+		m := &poolModel{rig: newRigOn(t, unsyncedDisk{}), seats: map[string]*seatModel{}, ids: map[string]string{}, past: map[string]time.Time{}, steps: steps, tool: map[string]Account{}}
 		for range 3 {
 			s := m.open(Options{})
 			m.stores = append(m.stores, s)

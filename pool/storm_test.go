@@ -182,7 +182,7 @@ func (m *storm) rage(goroutines, processes int, last string) {
 	const kinds = "add add add label label label refresh refresh refresh refresh remove logout pin"
 	var all sync.WaitGroup
 	for n := range goroutines {
-		w := worker{s: m.open(Options{Now: time.Now}), name: fmt.Sprint("goroutine ", n), login: m.issuer.URL, kinds: strings.Fields(kinds), note: m.note}
+		w := worker{s: m.open(Options{}), name: fmt.Sprint("goroutine ", n), login: m.issuer.URL, kinds: strings.Fields(kinds), note: m.note}
 		if n == 0 && last != "" {
 			w.kinds = append(w.kinds, last, last, last)
 		}
@@ -387,7 +387,7 @@ func TestStoresInAStorm(t *testing.T) {
 		t.Run("and "+last, func(t *testing.T) {
 			deeds, revisions, maybe := map[string]int{}, 0, 0
 			for range rounds {
-				m := &storm{rig: newRig(t)}
+				m := &storm{rig: newRigOn(t, unsyncedDisk{})}
 				stop, watched := make(chan struct{}), make(chan int, 1)
 				if last != "purge" { // which makes the count begin anew
 					go func() { watched <- m.watch(stop) }()
