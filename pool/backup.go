@@ -192,18 +192,18 @@ func (doc *document) scrub(gone *Account, whole bool) (changed bool) {
 // The caller holds the store's lock, so none of them is in use.
 func (s *Store) sweep() error {
 	return errors.Join(
-		s.sweepDir(filepath.Dir(s.accountsPath), filepath.Base(s.accountsPath), flaggedName),
-		s.sweepDir(s.backupDir, ""))
+		sweepDir(s.disk, filepath.Dir(s.accountsPath), filepath.Base(s.accountsPath), flaggedName),
+		sweepDir(s.disk, s.backupDir, ""))
 }
 
 // sweepDir removes what atomicfile left of the named files, "" for any.
-func (s *Store) sweepDir(dir string, files ...string) error {
-	names, err := s.disk.list(dir)
+func sweepDir(d disk, dir string, files ...string) error {
+	names, err := d.list(dir)
 	failures := []error{err}
 	for _, name := range names {
 		for _, file := range files {
 			if strings.HasPrefix(name, "."+file) && strings.Contains(name, ".tmp-") {
-				failures = append(failures, s.disk.remove(filepath.Join(dir, name)))
+				failures = append(failures, d.remove(filepath.Join(dir, name)))
 			}
 		}
 	}

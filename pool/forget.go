@@ -52,7 +52,7 @@ func (b *BookFile) Clear(ctx context.Context) error {
 		return b.saveError(err)
 	}
 	old, err := b.asides(path)
-	failures := []error{err, b.options.disk.remove(path)}
+	failures := []error{err, b.options.disk.remove(path), sweepDir(b.options.disk, filepath.Dir(path), filepath.Base(path))}
 	for _, name := range old {
 		failures = append(failures, b.options.disk.remove(filepath.Join(filepath.Dir(path), name)))
 	}

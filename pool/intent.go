@@ -180,7 +180,7 @@ func (s *Store) writeAnswer(id string, a answer) error {
 // one. The caller holds the account's lock, so none of that is in use.
 func (s *Store) clearIntent(id string) error {
 	path := s.accountFile(id, intentSuffix)
-	if err := s.sweepDir(s.lockDir, filepath.Base(path)); err != nil {
+	if err := sweepDir(s.disk, s.lockDir, filepath.Base(path)); err != nil {
 		s.log.Warn("temporary files of a process that died were not removed", "account", id, "error", err)
 	}
 	return s.disk.remove(path)

@@ -36,6 +36,7 @@ type BookOptions struct {
 type BookFile struct {
 	options BookOptions
 	saving  chan struct{} // holds a value while one save runs
+	swept   sync.Once
 
 	mu      sync.Mutex
 	book    *Book

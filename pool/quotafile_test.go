@@ -283,6 +283,32 @@ func TestALostFileIsNoRemoval(t *testing.T) {
 	}
 }
 
+// What a process left that was killed while it wrote is taken away by the next
+// one that writes, and by who clears everything.
+func TestHalfWrittenFilesAreSwept(t *testing.T) {
+	for name, run := range map[string]func(b *BookFile) error{
+		"a write": func(b *BookFile) error { return b.Learn(t.Context(), limitedFor("a", time.Hour)) },
+		"clear":   func(b *BookFile) error { return b.Clear(t.Context()) },
+	} {
+		dir, now := t.TempDir(), t0
+		left, others := filepath.Join(dir, ".quota-cache.json.tmp-1"), filepath.Join(dir, ".settings.json.tmp-1")
+		for _, path := range []string{left, others} {
+			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := run(bookAt(t, dir, still(&now))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(left); err == nil {
+			t.Errorf("%s: it is still there", name)
+		}
+		if _, err := os.Stat(others); err != nil {
+			t.Errorf("%s: what is not ours is gone: %v", name, err)
+		}
+	}
+}
+
 // What was in a file that became garbage was lost, not removed.
 func TestGarbageIsNoRemoval(t *testing.T) {
 	dir, now := t.TempDir(), t0

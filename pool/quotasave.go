@@ -28,6 +28,7 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 		return false, b.saveError(err)
 	}
 	defer unlock()
+	b.sweep()
 	file, upTo, ok, err := b.prepare(edit)
 	if err != nil || !ok {
 		return false, err
@@ -40,6 +41,20 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 		return false, b.saveError(err)
 	}
 	return true, b.written(upTo)
+}
+
+// sweep takes away, once, what processes left that were killed while they wrote
+// the file. The caller holds the file's lock, so none of that is in use.
+func (b *BookFile) sweep() {
+	b.swept.Do(func() {
+		path, err := resolve(b.options.Path)
+		if err == nil {
+			err = sweepDir(b.options.disk, filepath.Dir(path), filepath.Base(path))
+		}
+		if err != nil {
+			b.options.Log.Warn("temporary files of a process that died were not removed", "path", b.options.Path, "error", err)
+		}
+	})
 }
 
 func (b *BookFile) saveError(err error) error {
