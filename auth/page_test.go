@@ -55,6 +55,23 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
+// TestPageEscapes: what comes from outside stays text, also where it looks like a
+// place to fill in.
+func TestPageEscapes(t *testing.T) {
+	hostile := `<b>"x"&'{{next}}`
+	text := page{Status: 200, Mood: hostile, Title: hostile, Text: hostile, Reason: hostile, Next: hostile}.render(hostile)
+	if strings.Contains(text, "<b>") || strings.Contains(text, `"x"`) || strings.Contains(text, "&'") {
+		t.Errorf("not escaped: %s", text)
+	}
+	if n := strings.Count(text, "{{next}}"); n != 7 {
+		t.Errorf("%d of 7 values are there as they were given: %s", n, text)
+	}
+	plain := page{Title: "T"}.render("n")
+	if strings.Contains(plain, "{{") || !strings.Contains(plain, "Start again with <code>codex-rota add</code>.") || strings.Contains(plain, `class="reason"`) {
+		t.Errorf("%s", plain)
+	}
+}
+
 func TestRefusalHeaders(t *testing.T) {
 	w := httptest.NewRecorder()
 	(&callback{login: newLogin(), port: 1455}).ServeHTTP(w, httptest.NewRequest("GET", "http://evil.example/auth/callback", nil))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"codex-rota/logging"
@@ -44,9 +43,11 @@ func readReply(first, rest url.Values) reply {
 	return r
 }
 
-// bareCode is what an authorization code may be made of. A sentence pasted by
+// codeAlphabet is what an authorization code may be made of. A sentence pasted by
 // mistake must not be sent: one try is all that a login has.
-var bareCode = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+$`)
+const codeAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~+/-"
+
+func isBareCode(s string) bool { return s != "" && strings.Trim(s, codeAlphabet) == "" }
 
 // parsePaste reads what a person copied: a whole URL (its query first, a
 // fragment fills what is missing), code#state, code=…&state=…, or a bare code
@@ -78,7 +79,7 @@ func parsePaste(text string) (reply, error) {
 		return reply{}, fmt.Errorf("%w: it is damaged", ErrPaste)
 	}
 	r := readReply(first, rest)
-	if r.denied == nil && !bareCode.MatchString(r.code.Reveal()) {
+	if r.denied == nil && !isBareCode(r.code.Reveal()) {
 		return reply{}, fmt.Errorf("%w: there is no code in it", ErrPaste)
 	}
 	return r, nil

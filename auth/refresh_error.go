@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"codex-rota/logging"
@@ -170,9 +169,15 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{1,63}$`)
-
 // isCode keeps free text, and a token echoed back to us, out of error texts.
 func isCode(s string) bool {
-	return codePattern.MatchString(s) && logging.RedactString(s) == s
+	return hasCodeForm(s) && logging.RedactString(s) == s
+}
+
+// hasCodeForm: 2 to 64 small letters, digits, dots and underscores, a letter first.
+func hasCodeForm(s string) bool {
+	if len(s) < 2 || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.") == ""
 }

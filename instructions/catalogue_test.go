@@ -56,9 +56,9 @@ func TestCandidates(t *testing.T) {
 }
 
 func TestFileName(t *testing.T) {
-	for in, plain := range map[string]bool{"gpt-5.5": true, "../x": false, "": false, "a/b": false, ".hidden": false, strings.Repeat("x", 200): false} {
+	for in, plain := range map[string]bool{"gpt-5.5": true, "../x": false, "": false, "a/b": false, ".hidden": false, "a b": false, "é": false, "-x": false, "x": true, "A_b-9.": true, strings.Repeat("x", 100): true, strings.Repeat("x", 101): false, strings.Repeat("x", 200): false} {
 		got := fileName(in)
-		if (got == in) != plain || !plainName.MatchString(got) {
+		if (got == in) != plain || !isPlain(got, longestFileName) {
 			t.Errorf("fileName(%q) = %q", in, got)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -39,7 +38,8 @@ type answer struct {
 	body   []byte
 }
 
-var tagPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+// longestTag is the longest name of a release that is believed.
+const longestTag = 128
 
 // latestRelease gives the newest release's tag, or the answer 304.
 func (g *github) latestRelease(ctx context.Context, etag string) (string, answer, error) {
@@ -56,7 +56,7 @@ func (g *github) latestRelease(ctx context.Context, etag string) (string, answer
 	if err := json.Unmarshal(a.body, &release); err != nil {
 		return "", a, fmt.Errorf("releases/latest: %w", err)
 	}
-	if !tagPattern.MatchString(release.Tag) {
+	if !isPlain(release.Tag, longestTag) {
 		return "", a, fmt.Errorf("releases/latest names the tag %.100q, which cannot be one", release.Tag)
 	}
 	return release.Tag, a, nil

@@ -11,8 +11,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,7 +154,7 @@ func (s *store) readMeta() (meta, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return meta{}, fmt.Errorf("%s: %w", metaFile, err)
 	}
-	if m.Version != metaVersion || !tagPattern.MatchString(m.Tag) {
+	if m.Version != metaVersion || !isPlain(m.Tag, longestTag) {
 		return meta{}, fmt.Errorf("%s: version %d of tag %q is not one of ours", metaFile, m.Version, m.Tag)
 	}
 	return m, nil
@@ -297,11 +297,21 @@ func (s *store) write(c change) error {
 	return atomicfile.WriteNoSync(filepath.Join(s.dir, metaFile), append(data, '\n'), 0o600)
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+const plainLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+// isPlain reports whether a name from outside is at most so long and made of
+// letters, digits, dots, dashes and underscores, a letter or digit first: it then
+// names nothing but itself in a path.
+func isPlain(name string, most int) bool {
+	return name != "" && len(name) <= most && strings.IndexByte("._-", name[0]) < 0 && strings.Trim(name, plainLetters) == ""
+}
+
+// longestFileName leaves room for what is put around a name.
+const longestFileName = 100
 
 // fileName keeps a name that comes from outside from naming another folder.
 func fileName(name string) string {
-	if plainName.MatchString(name) {
+	if isPlain(name, longestFileName) {
 		return name
 	}
 	return hash([]byte(name))[:16]

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"codex-rota/logging"
@@ -85,7 +84,7 @@ func judgeDemo(calls []sim.Call, answer, said, second string) error {
 // colours: "Error: …", whatever its exit code. "" when there is none.
 func errorLine(said string) string {
 	for line := range strings.Lines(said) {
-		line = strings.TrimSpace(colour.ReplaceAllString(line, ""))
+		line = strings.TrimSpace(uncoloured(line))
 		if strings.HasPrefix(line, "Error:") {
 			return line
 		}
@@ -93,8 +92,22 @@ func errorLine(said string) string {
 	return ""
 }
 
-// colour is how a terminal is told of one.
-var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+// uncoloured is text without what tells a terminal of colours.
+func uncoloured(text string) string {
+	var plain strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "\x1b[")
+		plain.WriteString(before)
+		if !found {
+			return plain.String()
+		}
+		end := strings.TrimLeft(rest, "0123456789;")
+		if text, found = strings.CutPrefix(end, "m"); !found {
+			plain.WriteString("\x1b[") // it tells of something else
+			text = rest
+		}
+	}
+}
 
 func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")

@@ -121,7 +121,7 @@ func (tr *transcript) whole() []byte {
 func (tr *transcript) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return colour.ReplaceAllString(string(tr.text), "")
+	return uncoloured(string(tr.text))
 }
 
 // shown is what the person has before their eyes at the end. The host's log lines

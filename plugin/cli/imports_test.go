@@ -55,6 +55,19 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// TestNoTemplates: a template finds methods by name, so with one the linker keeps
+// every method of every package, a fifth of the binary. cobra's own, which come
+// with that price too, are for programs that ask for them.
+func TestNoTemplates(t *testing.T) {
+	for _, p := range listPackages(t) {
+		for _, imported := range p.Imports {
+			if imported == "text/template" || imported == "html/template" {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 type listedPackage struct {
 	ImportPath string
 	Imports    []string

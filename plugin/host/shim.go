@@ -49,14 +49,13 @@ func (o *OpenCode) shim(name string) ([]byte, error) {
 	return source, nil
 }
 
-// repeatedNumber is what OpenCode takes in an error's text for a status that is
-// worth repeating the call for (testdata/opencode-retry-pattern.json).
-var repeatedNumber = regexp.MustCompile(`429|50[0234]|524`)
-
 // unrepeated is a path as it may stand in a message to OpenCode: a number in it
 // that would make OpenCode repeat the call is broken by a word joiner, which
 // nobody sees.
 func unrepeated(path string) string {
+	// What OpenCode takes in an error's text for a status that is worth repeating
+	// the call for (testdata/opencode-retry-pattern.json).
+	repeatedNumber := regexp.MustCompile(`429|50[0234]|524`)
 	for {
 		at := repeatedNumber.FindStringIndex(path)
 		if at == nil {
@@ -113,8 +112,6 @@ func (o *OpenCode) removeShim(r *Report) error {
 	return r.remove(folder)
 }
 
-var shimConstant = regexp.MustCompile(`(?m)^const (BINARY|VERSION) = ("[^\n]*")$`)
-
 // readShim gives the binary and the version that an installed shim was written
 // with, "" for what is not there.
 func readShim(path string) (binary, version string) {
@@ -122,6 +119,7 @@ func readShim(path string) (binary, version string) {
 	if err != nil {
 		return "", ""
 	}
+	shimConstant := regexp.MustCompile(`(?m)^const (BINARY|VERSION) = ("[^\n]*")$`)
 	for _, m := range shimConstant.FindAllSubmatch(source, -1) {
 		var value string
 		if json.Unmarshal(m[2], &value) != nil {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,7 +166,11 @@ func rateHeaders(a answer, left int, reset time.Time) answer {
 		with("X-Ratelimit-Reset", strconv.FormatInt(reset.Unix(), 10))
 }
 
-var promptFile = regexp.MustCompile(`^codex-rs/core/[A-Za-z0-9_.-]*prompt\.md$`)
+// isPrompt reports whether a path names one of the older families' prompts.
+func isPrompt(path string) bool {
+	name, inCore := strings.CutPrefix(path, "codex-rs/core/")
+	return inCore && strings.HasSuffix(name, "prompt.md") && strings.Trim(name, base64URL+".") == ""
+}
 
 // rawFile serves the files of FACTS-upstream 6 at the newest tag.
 func (x *exchange) rawFile() answer {
@@ -182,7 +185,7 @@ func (x *exchange) rawFile() answer {
 		switch {
 		case known && path == "codex-rs/models-manager/models.json":
 			return x.conditional(catalogueJSON(tag), "text/plain; charset=utf-8")
-		case known && promptFile.MatchString(path):
+		case known && isPrompt(path):
 			return x.conditional(fmt.Sprintf("Simulated prompt %s of %s.\n", path, tag), "text/plain; charset=utf-8")
 		}
 		return answer{status: 404, body: "404: Not Found", header: map[string]string{"Content-Type": "text/plain; charset=utf-8"}}

@@ -7,7 +7,6 @@ import (
 	"html"
 	"mime"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -46,10 +45,15 @@ func (s *Server) signIn(fresh bool) *Seat {
 	return s.browser
 }
 
-var (
-	challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)       // base64url of a SHA-256
-	verifierForm  = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636, 4.1
-)
+const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// isChallenge: base64url of a SHA-256.
+func isChallenge(s string) bool { return len(s) == 43 && strings.Trim(s, base64URL) == "" }
+
+// isVerifier: RFC 7636, 4.1.
+func isVerifier(s string) bool {
+	return len(s) >= 43 && len(s) <= 128 && strings.Trim(s, base64URL+".~") == ""
+}
 
 func page(status int, text string) answer {
 	return answer{status: status, body: "<!doctype html><p>" + html.EscapeString(text),
@@ -111,7 +115,7 @@ func authorizeFault(q url.Values) string {
 	switch {
 	case q.Get("originator") == "":
 		return "originator is missing"
-	case !challengeForm.MatchString(q.Get("code_challenge")):
+	case !isChallenge(q.Get("code_challenge")):
 		return "code_challenge is no base64url SHA-256"
 	case len(q.Get("state")) < 22: // 16 bytes in base64url
 		return "state has less than 16 random bytes"
@@ -205,7 +209,7 @@ func (x *exchange) exchangeCode() answer {
 			why = "the code has expired"
 		case f.Get("redirect_uri") != c.redirect:
 			why = "redirect_uri differs from the one authorized"
-		case !verifierForm.MatchString(f.Get("code_verifier")):
+		case !isVerifier(f.Get("code_verifier")):
 			why = "code_verifier is malformed"
 		case base64.RawURLEncoding.EncodeToString(sum[:]) != c.challenge:
 			why = "code_verifier does not match the challenge"
