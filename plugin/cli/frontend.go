@@ -63,7 +63,7 @@ func (a *app) ensureFrontEnd(ctx context.Context) (port int, nonce logging.Secre
 	if err != nil {
 		return 0, nonce, err
 	}
-	var started <-chan error
+	var started *startedFrontEnd
 	for look := firstLook; ; look = min(2*look, lastLook) {
 		if nonce, err = place.Nonce(); err != nil {
 			return 0, nonce, err
@@ -72,6 +72,7 @@ func (a *app) ensureFrontEnd(ctx context.Context) (port int, nonce logging.Secre
 		proof, err := visit.Knock(ctx)
 		switch {
 		case err == nil && !outdated(proof.Self, self):
+			started.settle(ctx, proof.PID)
 			return port, nonce, nil
 		case err == nil:
 			_, err = visit.Stop(ctx)
@@ -82,7 +83,7 @@ func (a *app) ensureFrontEnd(ctx context.Context) (port int, nonce logging.Secre
 			}
 		}
 		select {
-		case err := <-started:
+		case err := <-started.end():
 			if err != nil {
 				return 0, nonce, a.notStarted(port, err)
 			}
@@ -118,10 +119,41 @@ func older(a, b string) bool {
 	return false
 }
 
+// startedFrontEnd is a front end that this process has started. Nil is none.
+type startedFrontEnd struct {
+	pid   int
+	ended chan error // how it ended, if it does so while we are here
+}
+
+func (f *startedFrontEnd) end() <-chan error {
+	if f == nil {
+		return nil
+	}
+	return f.ended
+}
+
+// settleWait bounds how long a front end that came too late is waited for.
+const settleWait = time.Second
+
+// settle waits for the end of a front end that lost the race against the one that
+// answers now: left alone, it could take the place of one that is ended on purpose
+// in that moment.
+func (f *startedFrontEnd) settle(ctx context.Context, answers int) {
+	if f == nil || f.pid == answers {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	select {
+	case <-f.ended:
+	case <-ctx.Done():
+	}
+}
+
 // startFrontEnd starts `codex-rota proxy` in a session of its own, with nothing of
 // ours but the environment: it outlives us, and Codex waits for the end of our
-// output. The channel tells how it ended if it does so while we are here.
-func (a *app) startFrontEnd() (<-chan error, error) {
+// output.
+func (a *app) startFrontEnd() (*startedFrontEnd, error) {
 	child := exec.Command(a.Executable, "proxy", "--root", a.root())
 	child.Env = a.Environ()
 	child.SysProcAttr = ownSession()
@@ -131,9 +163,9 @@ func (a *app) startFrontEnd() (<-chan error, error) {
 	if err := child.Start(); err != nil {
 		return nil, fmt.Errorf("the front end could not be started: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- child.Wait() }() // it ends with the front end
-	return ended, nil
+	f := &startedFrontEnd{pid: child.Process.Pid, ended: make(chan error, 1)}
+	go func() { f.ended <- child.Wait() }() // it ends with the front end
+	return f, nil
 }
 
 // notStarted says why there is no front end, as well as it can be known from here.
