@@ -140,7 +140,12 @@ func (w *worker) toolWrites() error {
 	if w.tool, err = json.Marshal(map[string]any{"version": 3, "accounts": records}); err != nil || old == nil {
 		return err
 	}
-	return osDisk{}.replace(w.s.Path(), old)
+	// Under a name of its own: what has ours is swept by whoever holds the lock.
+	half := w.s.Path() + ".tool"
+	if err := os.WriteFile(half, old, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(half, w.s.Path())
 }
 
 func logIn(at, user string) (auth.Tokens, error) {
