@@ -17,26 +17,30 @@ import (
 // AccountsList gives every account, the flagged ones last. E-mails are masked
 // and upstream ids left out unless IncludeSensitive is set (DESIGN 7).
 func (s *Service) AccountsList(ctx context.Context, p AccountsListParams) (*AccountsResult, error) {
-	accounts, err := s.store.Accounts()
+	accounts, err := s.store.Look()
 	if err != nil {
 		return nil, s.storeError(err)
 	}
 	return &AccountsResult{Accounts: s.describeAll(accounts, p.IncludeSensitive)}, nil
 }
 
-func (s *Service) describeAll(accounts []pool.Account, sensitive bool) []Account {
-	out := make([]Account, len(accounts))
-	for i := range accounts {
-		out[i] = s.describe(&accounts[i], i+1, sensitive)
+func (s *Service) describeAll(accounts *pool.Roster, sensitive bool) []Account {
+	known, now := s.book.FactsOf(accounts), s.now()
+	out := make([]Account, len(known))
+	for i := range out {
+		out[i] = described(&accounts.All()[i], &known[i], i+1, sensitive, now)
 	}
 	return out
 }
 
-// describe is the one place where an account becomes section 7's JSON.
 func (s *Service) describe(a *pool.Account, position int, sensitive bool) Account {
-	now := s.now()
 	known := s.book.Facts(a.ID)
-	state := pool.StateOf(a, &known, "", now)
+	return described(a, &known, position, sensitive, s.now())
+}
+
+// described is the one place where an account becomes section 7's JSON.
+func described(a *pool.Account, known *pool.Facts, position int, sensitive bool, now time.Time) Account {
+	state := pool.StateOf(a, known, "", now)
 	out := Account{
 		ID: a.ID, Position: position, Label: a.Label, Email: logging.MaskEmail(a.Email), Plan: a.Plan,
 		State: string(state.Name), Reason: state.Reason, Until: when(state.Until),
@@ -205,16 +209,17 @@ func Who(accounts []pool.Account, who string) (*pool.Account, error) {
 // accountStates is each account's part in an error, nil when the store cannot be
 // read.
 func (s *Service) accountStates() []AccountState {
-	accounts, err := s.store.Accounts()
+	accounts, err := s.store.Look()
 	if err != nil {
 		return nil
 	}
 	now := s.now()
 	known := s.book.FactsOf(accounts)
-	out := make([]AccountState, len(accounts))
-	for i := range accounts {
-		state := pool.StateOf(&accounts[i], &known[i], "", now)
-		out[i] = AccountState{ID: accounts[i].ID, Label: accounts[i].Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason, pinned: accounts[i].Pinned}
+	out := make([]AccountState, len(known))
+	for i := range out {
+		a := &accounts.All()[i]
+		state := pool.StateOf(a, &known[i], "", now)
+		out[i] = AccountState{ID: a.ID, Label: a.Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason, pinned: a.Pinned}
 	}
 	return out
 }

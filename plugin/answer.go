@@ -214,7 +214,7 @@ func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
 		account = choice.Account
 	}
 	before := c.account
-	if fail := s.authorize(ctx, c, account); fail != nil {
+	if fail := s.authorize(ctx, c, account, nil); fail != nil {
 		return s.reply(c, fail)
 	}
 	prepared, fail := s.attempt(ctx, c, d.after)
@@ -222,7 +222,7 @@ func (s *Service) retry(ctx context.Context, c *call, d decision) *Verdict {
 		return s.reply(c, fail)
 	}
 	if c.account != before {
-		s.toast("info", fmt.Sprintf("Going on with %s", s.label(c.account)))
+		s.toast("info", fmt.Sprintf("Going on with %s", c.label))
 	}
 	c.verdicts = append(c.verdicts, VerdictRetry)
 	after := (d.after + time.Millisecond - 1).Milliseconds() // up: never before a limit's end

@@ -23,7 +23,7 @@ func hostTimeouts(c *call, sendAt time.Time) *Timeouts {
 // choose looks ahead: which account but those in skip would serve the call at
 // time at.
 func (s *Service) choose(c *call, skip map[string]bool, at time.Time) (pool.Choice, *Error) {
-	accounts, err := s.store.Accounts()
+	accounts, err := s.store.Look()
 	if err != nil {
 		return pool.Choice{}, s.storeError(err)
 	}
@@ -32,32 +32,54 @@ func (s *Service) choose(c *call, skip map[string]bool, at time.Time) (pool.Choi
 
 // take chooses for a call that will be sent, and binds its session, in one step.
 // A question beside the model calls that belongs to no session takes no turn.
-func (s *Service) take(c *call, skip map[string]bool) (pool.Choice, *Error) {
+func (s *Service) take(c *call, accounts *pool.Roster, skip map[string]bool) pool.Choice {
+	q := s.query(accounts, c.session, c.model, skip)
 	if c.aside && c.session == "" {
-		return s.choose(c, skip, s.now())
+		return s.book.Choose(accounts, q, s.now())
 	}
-	accounts, err := s.store.Accounts()
-	if err != nil {
-		return pool.Choice{}, s.storeError(err)
-	}
-	return s.book.Take(accounts, s.query(accounts, c.session, c.model, skip), s.now()), nil
+	return s.book.Take(accounts, q, s.now())
 }
 
 // query is the question that a call and `explain` ask alike.
-func (s *Service) query(accounts []pool.Account, session, model string, skip map[string]bool) pool.Query {
-	q := pool.Query{Session: session, Model: model, Rotation: s.settings.Rotation, Skip: s.refused.skip(accounts, skip)}
-	if names, ok := s.settings.AccountsForModel[model]; ok {
-		q.Only = map[string]bool{}
-		for _, name := range names {
-			a, err := Who(accounts, name)
-			if err != nil {
-				s.log.Warn("setting accountsForModel", "model", model, "reason", err)
-				continue
-			}
-			q.Only[a.ID] = true
-		}
+func (s *Service) query(accounts *pool.Roster, session, model string, skip map[string]bool) pool.Query {
+	return pool.Query{Session: session, Model: model, Rotation: s.settings.Rotation,
+		Only: s.serversOf(model, accounts), Skip: s.refused.skip(accounts, skip)}
+}
+
+// modelServers is the setting accountsForModel, its names looked up in one roster.
+type modelServers struct {
+	of  *pool.Roster
+	ids map[string]map[string]bool // by model
+}
+
+// serversOf gives the accounts that the setting leaves a model to; nil leaves it
+// to all.
+func (s *Service) serversOf(model string, accounts *pool.Roster) map[string]bool {
+	if _, ok := s.settings.AccountsForModel[model]; !ok {
+		return nil
 	}
-	return q
+	known := s.servers.Load()
+	if known == nil || known.of != accounts {
+		known = &modelServers{of: accounts, ids: make(map[string]map[string]bool, len(s.settings.AccountsForModel))}
+		for model, names := range s.settings.AccountsForModel {
+			known.ids[model] = s.namedIDs(model, names, accounts.All())
+		}
+		s.servers.Store(known)
+	}
+	return known.ids[model]
+}
+
+func (s *Service) namedIDs(model string, names []string, accounts []pool.Account) map[string]bool {
+	ids := make(map[string]bool, len(names))
+	for _, name := range names {
+		a, err := Who(accounts, name)
+		if err != nil {
+			s.log.Warn("setting accountsForModel", "model", model, "reason", err)
+			continue
+		}
+		ids[a.ID] = true
+	}
+	return ids
 }
 
 // mostRefused bounds how many accounts may leave the pool in one call.
@@ -67,17 +89,22 @@ const mostRefused = maxTries
 // the one the pool chooses when id is "". An account whose refresh is refused for
 // good has left the pool by then, and nothing was presented: the next is chosen.
 // No answer of the issuer is the network's fault: no other account is tried.
-func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
+// accounts is the caller's look of just now, nil for none; whatever had to be
+// waited for is followed by another one.
+func (s *Service) authorize(ctx context.Context, c *call, id string, accounts *pool.Roster) *Error {
 	refused := map[string]bool{}
-	for {
+	for ; ; accounts = nil {
 		if ctx.Err() != nil {
 			return s.cancelled(ctx.Err())
 		}
-		if id == "" {
-			choice, fail := s.take(c, refused)
-			if fail != nil {
-				return fail
+		if accounts == nil {
+			var err error
+			if accounts, err = s.store.Look(); err != nil && id == "" { // for an account that is known a token may be in memory
+				return s.storeError(err)
 			}
+		}
+		if id == "" {
+			choice := s.take(c, accounts, refused)
 			if choice.NotServed && s.nextFallback(c) != "" {
 				c.useFallback(s.nextFallback(c))
 				continue
@@ -90,9 +117,9 @@ func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 			}
 			id = choice.Account
 		}
-		token, err := s.store.Token(ctx, id, pool.TokenOptions{})
+		token, err := s.store.Token(ctx, id, pool.TokenOptions{Seen: accounts})
 		if err == nil {
-			s.bind(c, id, token)
+			s.bind(c, accounts, id, token)
 			return nil
 		}
 		if !s.outForGood(err) {
@@ -108,15 +135,23 @@ func (s *Service) authorize(ctx context.Context, c *call, id string) *Error {
 }
 
 // bind makes the account the call's own, and its session's.
-func (s *Service) bind(c *call, id string, token pool.Token) {
-	c.account, c.token = id, token
+func (s *Service) bind(c *call, accounts *pool.Roster, id string, token pool.Token) {
+	if token.Renewed { // that took its time, and may have told whose the account is
+		if now, err := s.store.Look(); err == nil {
+			accounts = now
+		}
+	}
+	c.account, c.label, c.token = id, id, token
+	if a := accounts.ByID(id); a != nil {
+		c.label = nameOf(a, false)
+	}
 	if c.firstAccount == "" {
 		c.firstAccount = id
 	}
 	if c.aside && c.session == "" {
 		return
 	}
-	if accounts, err := s.store.Accounts(); err == nil {
+	if accounts != nil {
 		s.book.Bind(accounts, c.session, id, s.now())
 	}
 }
@@ -231,7 +266,7 @@ func (s *Service) attempt(ctx context.Context, c *call, after time.Duration) (*P
 		AccessToken: c.token.Access.Reveal(), AccountID: c.token.AccountID, Residency: c.token.Residency,
 	}, extra, c.turnStateIsForeign())
 	prepared := &Prepared{
-		Call: c.id, Account: &AccountRef{ID: c.account, Label: s.label(c.account)}, URL: c.url, Headers: headers,
+		Call: c.id, Account: &AccountRef{ID: c.account, Label: c.label}, URL: c.url, Headers: headers,
 		Edits: shaped.Edits, Collapse: shaped.Collapse, Timeouts: hostTimeouts(c, s.now().Add(after)),
 	}
 	prepared.Body = c.edited(shaped.Edits)

@@ -105,6 +105,18 @@ func BenchmarkPrepare(b *testing.B) {
 	}
 }
 
+// BenchmarkPrepareSmall is the same with a body of 3 KB: what does not depend on
+// the body.
+func BenchmarkPrepareSmall(b *testing.B) {
+	r, data := benchRig(b, 20, false), body("gpt-5.5", `{"role":"user","content":"`+strings.Repeat("hello ", 500)+`"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.try("1", "s", data, benchHeaders...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkPrepareAllLimited is a call that is refused because of every account.
 func BenchmarkPrepareAllLimited(b *testing.B) {
 	for _, n := range []int{20, 1000} {

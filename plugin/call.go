@@ -44,6 +44,7 @@ type call struct {
 	attempt      int
 	firstAccount string
 	account      string // of the current attempt
+	label        string // of account, for people
 	token        pool.Token
 	head         *response.Head
 	consumed     int64 // bytes of the stream that head has seen
@@ -74,7 +75,7 @@ func (r *refusedTokens) add(id string, access logging.Secret) {
 }
 
 // skip adds the accounts that must not be chosen to those in other.
-func (r *refusedTokens) skip(accounts []pool.Account, other map[string]bool) map[string]bool {
+func (r *refusedTokens) skip(accounts *pool.Roster, other map[string]bool) map[string]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.byID) == 0 {
@@ -84,9 +85,9 @@ func (r *refusedTokens) skip(accounts []pool.Account, other map[string]bool) map
 	if out == nil {
 		out = map[string]bool{}
 	}
-	for i := range accounts {
-		if access, ok := r.byID[accounts[i].ID]; ok && access.Equal(accounts[i].Access) {
-			out[accounts[i].ID] = true
+	for id, access := range r.byID {
+		if a := accounts.ByID(id); a != nil && access.Equal(a.Access) {
+			out[id] = true
 		}
 	}
 	return out

@@ -35,8 +35,12 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	c.turnGiver = s.turnGiver(c) // before the session may be bound to another account
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.noticeChanges()
-	if fail := s.authorize(ctx, c, ""); fail != nil {
+	accounts, err := s.store.Look() // the one look of this call
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	s.noticeChanges(accounts)
+	if fail := s.authorize(ctx, c, "", accounts); fail != nil {
 		return nil, fail
 	}
 	prepared, fail := s.attempt(ctx, c, 0)
@@ -46,7 +50,7 @@ func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*P
 	if ctx.Err() != nil {
 		return nil, s.cancelled(ctx.Err()) // nobody is left to say done
 	}
-	s.probeSoon()
+	s.probeSoon(accounts)
 	s.calls.put(c, now)
 	return prepared, nil
 }

@@ -28,8 +28,8 @@ type probe struct {
 }
 
 // probeSoon looks behind a call, when a look is due. Nothing waits for it.
-func (s *Service) probeSoon() {
-	if s.probes.mayAsk(s.now()) && len(s.dueProbes()) > 0 {
+func (s *Service) probeSoon(accounts *pool.Roster) {
+	if s.probes.mayAsk(s.now()) && len(s.book.DueProbes(accounts, s.now())) > 0 {
 		s.goDo(usageTimeout, func(ctx context.Context) { s.probes.run(ctx, s) })
 	}
 }
@@ -74,7 +74,7 @@ func (p *probes) run(ctx context.Context, s *Service) bool {
 }
 
 func (s *Service) dueProbes() []string {
-	accounts, err := s.store.Accounts()
+	accounts, err := s.store.Look()
 	if err != nil {
 		return nil
 	}

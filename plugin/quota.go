@@ -45,10 +45,11 @@ func (s *Service) QuotaRefresh(ctx context.Context, p QuotaRefreshParams) (*Quot
 // unmasked with sensitive. When the endpoint is out of reach it gives what is
 // known together with the error.
 func (s *Service) Quota(ctx context.Context, only string, sensitive bool) (*QuotaResult, error) {
-	accounts, err := s.store.Accounts()
+	roster, err := s.store.Look()
 	if err != nil {
 		return nil, s.storeError(err)
 	}
+	accounts := roster.All()
 	limited, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
 	failures := inParallel(len(accounts), func(i int) error {
@@ -64,11 +65,12 @@ func (s *Service) Quota(ctx context.Context, only string, sensitive bool) (*Quot
 		return s.readUsage(limited, a.ID, pool.Token{Access: a.Access, AccountID: a.AccountID, Residency: a.Residency})
 	})
 	out, reached, missed := &QuotaResult{Accounts: []Account{}}, 0, 0
+	now := s.describeAll(roster, sensitive)
 	for i := range accounts {
 		if only != "" && accounts[i].ID != only {
 			continue
 		}
-		out.Accounts = append(out.Accounts, s.describe(&accounts[i], i+1, sensitive))
+		out.Accounts = append(out.Accounts, now[i])
 		switch err := failures[i]; {
 		case err == nil:
 			reached++

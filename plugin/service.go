@@ -74,6 +74,7 @@ type Service struct {
 	refused  refusedTokens
 	probes   probes
 	models   atomic.Pointer[knownModels]
+	servers  atomic.Pointer[modelServers]
 	troubles troubleLog
 	callSeq  atomic.Uint64
 	revision atomic.Int64 // of the accounts, as the host knows them
@@ -161,11 +162,8 @@ func (s *Service) Settle(ctx context.Context) {
 
 // noticeChanges tells the host when the accounts are no longer what they were at
 // its last call: another process changed them.
-func (s *Service) noticeChanges() {
-	revision, err := s.store.Revision()
-	if err != nil {
-		return // the call itself meets the error
-	}
+func (s *Service) noticeChanges(accounts *pool.Roster) {
+	revision := accounts.Revision()
 	if last := s.revision.Swap(revision); last != 0 && last != revision {
 		s.announce("accounts/changed", Empty{})
 	}

@@ -69,7 +69,7 @@ type ExplainedAccount struct {
 // Status gives the accounts, hosts, sessions, settings and last errors. It asks
 // nobody: everything is read from disk.
 func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) {
-	accounts, err := s.store.Accounts()
+	accounts, err := s.store.Look()
 	if err != nil {
 		return nil, s.storeError(err)
 	}
@@ -87,7 +87,7 @@ func (s *Service) Status(ctx context.Context, p StatusParams) (*Status, error) {
 // Explain gives the choice that a call of this session and model would get now,
 // and every account's numbers, from the code that chooses. It binds nothing.
 func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, error) {
-	accounts, err := s.store.Accounts()
+	accounts, err := s.store.Look()
 	if err != nil {
 		return nil, s.storeError(err)
 	}
@@ -95,8 +95,9 @@ func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, er
 	choice, candidates := s.book.Explain(accounts, s.query(accounts, p.Session, p.Model, nil), now)
 	out := &Explanation{Schema: 1, Rotation: string(s.settings.Rotation), Model: p.Model, Session: p.Session,
 		Chosen: choice.Account, Reason: choice.Reason, RetryAt: when(choice.Soonest), Candidates: []ExplainedAccount{}}
+	known := s.book.FactsOf(accounts)
 	for i, c := range candidates { // one for each account, in the same order
-		e := ExplainedAccount{ID: c.Account, Label: nameOf(&accounts[i], p.IncludeSensitive), State: string(c.State.Name), Until: when(c.State.Until),
+		e := ExplainedAccount{ID: c.Account, Label: nameOf(&accounts.All()[i], p.IncludeSensitive), State: string(c.State.Name), Until: when(c.State.Until),
 			Chosen: c.Chosen, Score: c.Score, Health: int(c.Health), Running: c.Running, WhyNot: c.WhyNot}
 		if c.Binding != nil {
 			e.Window, e.UsedPercent, e.ResetAt = response.Label(c.Binding.WindowMinutes), &c.Binding.UsedPercent, when(c.Binding.ResetAt)
@@ -105,8 +106,7 @@ func (s *Service) Explain(ctx context.Context, p StatusParams) (*Explanation, er
 			seconds := int64(c.IdleFor.Seconds())
 			e.IdleSeconds = &seconds
 		}
-		known := s.book.Facts(c.Account)
-		for _, m := range pool.BlockedModels(&known, now) {
+		for _, m := range pool.BlockedModels(&known[i], now) {
 			e.NotFor = append(e.NotFor, m.Model)
 		}
 		out.Candidates = append(out.Candidates, e)
@@ -126,14 +126,14 @@ func (s *Service) Warnings() []string {
 }
 
 // lastErrors joins what this process met with what is on disk of each account.
-func (s *Service) lastErrors(accounts []pool.Account) []StatusLastError {
-	errs := s.troubles.last()
-	for i := range accounts {
-		a := &accounts[i]
+func (s *Service) lastErrors(accounts *pool.Roster) []StatusLastError {
+	errs, facts := s.troubles.last(), s.book.FactsOf(accounts)
+	for i := range facts {
+		a, known := &accounts.All()[i], &facts[i]
 		if a.Flag != nil {
 			errs = append(errs, StatusLastError{At: a.Flag.At, Account: a.ID, Reason: a.Flag.Reason})
 		}
-		if known := s.book.Facts(a.ID); known.LastReason != "" {
+		if known.LastReason != "" {
 			errs = append(errs, StatusLastError{At: known.LastFailure, Account: a.ID, Reason: known.LastReason})
 		}
 		if a.Problem != "" {

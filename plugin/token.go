@@ -21,7 +21,7 @@ func (s *Service) TokenAccount(who string) (id string, fresh bool, err error) {
 		}
 		id = accounts[i].ID
 	} else {
-		accounts, err := s.store.Accounts()
+		accounts, err := s.store.Look()
 		if err != nil {
 			return "", false, s.storeError(err)
 		}

@@ -66,6 +66,7 @@ func (s *Service) Transform(ctx context.Context, p TransformParams, body []byte)
 	if !ours {
 		return &Transformed{Pass: true, Edits: []request.Edit{}}, nil
 	}
+	s.book.Look(s.now()) // a whole prepare does when it chooses
 	c := &call{url: url, chat: request.IsChat(p.URL), raw: body, textBody: p.Body != nil}
 	s.readBody(ctx, c)
 	c.session = c.sessionOf(p.Session, p.Headers)

@@ -77,13 +77,12 @@ func (b *Book) Bind(id, account string, now time.Time) {
 
 // stayAway makes a guest account the session's home when the home it had is out
 // of service: logged out, suspended, disabled or removed has no end to wait for.
-func (b *Book) stayAway(accounts []Account, id, account string, now time.Time) {
+func (b *Book) stayAway(accounts *Roster, id, account string, now time.Time) {
 	s := b.session(id, now)
 	if s == nil || s.Home == account {
 		return
 	}
-	i := slices.IndexFunc(accounts, func(a Account) bool { return a.ID == s.Home })
-	if i >= 0 && accounts[i].service() == StateReady {
+	if a := accounts.ByID(s.Home); a != nil && a.service() == StateReady {
 		return
 	}
 	home := *s

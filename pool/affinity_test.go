@@ -60,7 +60,7 @@ func TestGuestRule(t *testing.T) {
 					s.learn(book)
 				}
 				s.query.Session = "s"
-				c := Choose(list, book, s.query, at(s.minute))
+				c := Choose(NewRoster(list), book, s.query, at(s.minute))
 				if c.Account != s.want {
 					t.Fatalf("minute %d: got %q (%s), want %q", s.minute, c.Account, c.Reason, s.want)
 				}
@@ -162,9 +162,9 @@ func TestNoHomeOutOfService(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := OpenBook(BookOptions{Path: filepath.Join(t.TempDir(), "q.json"), LockPath: filepath.Join(t.TempDir(), "q.lock"), Now: func() time.Time { return t0 }})
 			defer b.Close(t.Context())
-			b.Bind(ready("a", "b"), "s", "a", t0)
-			b.Bind(away(ready("a", "b")), "s", "b", in(time.Minute))
-			if c := b.Take(ready("a", "b"), Query{Session: "s"}, in(2*time.Minute)); c.Account != "b" {
+			b.Bind(NewRoster(ready("a", "b")), "s", "a", t0)
+			b.Bind(NewRoster(away(ready("a", "b"))), "s", "b", in(time.Minute))
+			if c := b.Take(NewRoster(ready("a", "b")), Query{Session: "s"}, in(2*time.Minute)); c.Account != "b" {
 				t.Errorf("the session went to %q (%s)", c.Account, c.Reason)
 			}
 		})
@@ -172,9 +172,9 @@ func TestNoHomeOutOfService(t *testing.T) {
 	t.Run("only tried by the call", func(t *testing.T) {
 		b := OpenBook(BookOptions{Path: filepath.Join(t.TempDir(), "q.json"), LockPath: filepath.Join(t.TempDir(), "q.lock"), Now: func() time.Time { return t0 }})
 		defer b.Close(t.Context())
-		b.Bind(ready("a", "b"), "s", "a", t0)
-		b.Bind(ready("a", "b"), "s", "b", in(time.Minute))
-		if c := b.Take(ready("a", "b"), Query{Session: "s"}, in(2*time.Minute)); c.Account != "a" {
+		b.Bind(NewRoster(ready("a", "b")), "s", "a", t0)
+		b.Bind(NewRoster(ready("a", "b")), "s", "b", in(time.Minute))
+		if c := b.Take(NewRoster(ready("a", "b")), Query{Session: "s"}, in(2*time.Minute)); c.Account != "a" {
 			t.Errorf("the session stayed with %q (%s)", c.Account, c.Reason)
 		}
 	})

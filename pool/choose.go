@@ -63,11 +63,14 @@ const (
 
 // Choose answers a query from the accounts, in the person's order, and what is
 // known of them. It changes nothing; Book.Bind notes that the choice was used.
-func Choose(accounts []Account, book *Book, q Query, now time.Time) Choice {
-	for i := range accounts {
-		if accounts[i].Pinned {
-			return choosePinned(&accounts[i], book, &q, now)
-		}
+// For a session that has its account, and with a pin, the number of accounts
+// costs nothing; a new session's choice goes through those in service.
+func Choose(accounts *Roster, book *Book, q Query, now time.Time) Choice {
+	if a := accounts.Pinned(); a != nil {
+		return choosePinned(accounts, a, book, &q, now)
+	}
+	if book.line.of != accounts {
+		book.line = lineup{} // whether or not this choice needs one: it would keep the old roster in memory
 	}
 	if s := book.session(q.Session, now); s != nil {
 		if c, ok := stay(accounts, book, s, &q, now); ok {
@@ -75,18 +78,22 @@ func Choose(accounts []Account, book *Book, q Query, now time.Time) Choice {
 		}
 	}
 	if i, reason := pick(accounts, book, &q, now); i >= 0 {
-		return Choice{Account: accounts[i].ID, Reason: reason}
+		return Choice{Account: accounts.accounts[i].ID, Reason: reason}
 	}
-	return refuse(accounts, book, &q, now)
+	return refuse(accounts, book.lineUp(accounts), &q, now)
 }
 
 // choosePinned: a pin is never bypassed, not by a bound session either.
-func choosePinned(a *Account, book *Book, q *Query, now time.Time) Choice {
+func choosePinned(accounts *Roster, a *Account, book *Book, q *Query, now time.Time) Choice {
 	if ready(a, book, q, now) {
 		s := book.session(q.Session, now)
 		return Choice{Account: a.ID, Reason: becausePinned, Bound: s != nil && s.Account == a.ID}
 	}
-	c := refuse([]Account{*a}, book, q, now)
+	var alone []member
+	if a.service() == StateReady {
+		alone = []member{{accounts.pinned, book.accounts[a.ID]}}
+	}
+	c := refuse(accounts, alone, q, now)
 	c.Pinned = true
 	switch state := a.service(); {
 	case state == StateDisabled:
@@ -102,28 +109,19 @@ func choosePinned(a *Account, book *Book, q *Query, now time.Time) Choice {
 }
 
 // stay keeps a session at its home, or else at its guest account.
-func stay(accounts []Account, book *Book, s *session, q *Query, now time.Time) (Choice, bool) {
-	if a := find(accounts, s.Home); a != nil && ready(a, book, q, now) {
+func stay(accounts *Roster, book *Book, s *session, q *Query, now time.Time) (Choice, bool) {
+	if a := accounts.ByID(s.Home); a != nil && ready(a, book, q, now) {
 		if s.Account != s.Home {
 			return Choice{Account: a.ID, Reason: becauseHome, Bound: true}, true
 		}
 		return Choice{Account: a.ID, Reason: becauseBound, Bound: true}, true
 	}
 	if s.Account != s.Home {
-		if a := find(accounts, s.Account); a != nil && ready(a, book, q, now) {
+		if a := accounts.ByID(s.Account); a != nil && ready(a, book, q, now) {
 			return Choice{Account: a.ID, Reason: becauseGuest, Bound: true}, true
 		}
 	}
 	return Choice{}, false
-}
-
-func find(accounts []Account, id string) *Account {
-	for i := range accounts {
-		if accounts[i].ID == id {
-			return &accounts[i]
-		}
-	}
-	return nil
 }
 
 // ready reports whether an account may take this call now.
@@ -133,50 +131,58 @@ func ready(a *Account, book *Book, q *Query, now time.Time) bool {
 
 // pick gives the position of the account for a session that has none, and why;
 // −1 when no account is ready.
-func pick(accounts []Account, book *Book, q *Query, now time.Time) (int, string) {
-	best, least := -1, rank{}
-	last := -1 // position of the account that had the last turn
-	if q.Rotation == RotationRoundRobin {
-		for i := range accounts {
-			if accounts[i].ID == book.turn.Account {
-				last = i
-			}
-		}
+func pick(accounts *Roster, book *Book, q *Query, now time.Time) (int, string) {
+	if accounts == nil {
+		return -1, ""
 	}
-	for i := range accounts {
-		a := &accounts[i]
-		if a.service() != StateReady || !q.allows(a.ID) {
-			continue
-		}
-		e := book.accounts[a.ID]
-		if !e.free(q.Model, now) {
-			continue
-		}
-		if a.Preferred {
+	for _, i := range accounts.preferred {
+		if ready(&accounts.accounts[i], book, q, now) {
 			return i, becausePreferred
 		}
+	}
+	members := book.lineUp(accounts)
+	if q.Rotation == RotationRoundRobin {
+		return nextTurn(accounts, members, accounts.Position(book.turn.Account), q, now), becauseTurn
+	}
+	best, least := -1, rank{}
+	for i := range members {
+		m := &members[i]
+		if !m.ready(accounts, q, now) {
+			continue
+		}
 		var r rank
-		switch q.Rotation {
-		case RotationSpread:
-			r.first = -e.score(now)
-		case RotationRoundRobin:
-			r.first = float64((i - last - 1 + len(accounts)) % len(accounts))
-		default:
-			r = drainRank(e.known(), now)
+		if q.Rotation == RotationSpread {
+			r.first = -m.known.score(now)
+		} else {
+			r = m.known.rank(now)
 		}
 		if best < 0 || r.before(least) {
-			best, least = i, r
+			best, least = m.position, r
 		}
 	}
 	switch {
 	case q.Rotation == RotationSpread:
 		return best, becauseSpread
-	case q.Rotation == RotationRoundRobin:
-		return best, becauseTurn
 	case math.IsInf(least.first, 1):
 		return best, becauseUnknown
 	}
 	return best, becauseDrain
+}
+
+// nextTurn is the first ready account after position last, or else the first.
+func nextTurn(accounts *Roster, members []member, last int, q *Query, now time.Time) int {
+	first := -1
+	for i := range members {
+		m := &members[i]
+		if m.position <= last && first >= 0 || !m.ready(accounts, q, now) {
+			continue
+		}
+		if m.position > last {
+			return m.position
+		}
+		first = m.position
+	}
+	return first
 }
 
 // rank orders ready accounts: lower comes first, equal ones in list order.
@@ -237,25 +243,18 @@ func (f *Facts) remaining(now time.Time) float64 {
 
 // refuse says why there is no account, and when there will be one: the soonest
 // over the accounts that could serve of the latest end over each one's blocks.
-func refuse(accounts []Account, book *Book, q *Query, now time.Time) Choice {
+func refuse(accounts *Roster, members []member, q *Query, now time.Time) Choice {
 	c := Choice{Reason: becauseNobody}
-	inService, may := false, false
-	for i := range accounts {
-		a := &accounts[i]
-		if a.service() != StateReady {
-			continue
-		}
-		inService = true
-		var h hold
-		if f := book.facts(a.ID); f != nil {
-			h.collect(f, q.Model, now)
-		}
-		if h.notFor || q.Only != nil && !q.Only[a.ID] {
+	may := false
+	for i := range members {
+		m := &members[i]
+		until, notFor := m.known.held(q.Model, now)
+		if notFor || q.Only != nil && !q.Only[accounts.accounts[m.position].ID] {
 			continue
 		}
 		may = true
-		if !h.until.IsZero() && (c.Soonest.IsZero() || h.until.Before(c.Soonest)) {
-			c.Soonest = h.until
+		if !until.IsZero() && (c.Soonest.IsZero() || until.Before(c.Soonest)) {
+			c.Soonest = until
 		}
 	}
 	switch {
@@ -263,7 +262,7 @@ func refuse(accounts []Account, book *Book, q *Query, now time.Time) Choice {
 		c.Reason = becauseBlocked
 	case may:
 		c.Reason = becauseTried
-	case inService:
+	case len(members) > 0:
 		c.Reason, c.NotServed = becauseNotServed, true
 	}
 	return c

@@ -122,7 +122,7 @@ func TestChoose(t *testing.T) {
 			for _, e := range tt.events {
 				book.Learn(e, t0)
 			}
-			got := Choose(list, book, tt.query, in(time.Second))
+			got := Choose(NewRoster(list), book, tt.query, in(time.Second))
 			if tt.want.Reason == "" {
 				tt.want.Reason = got.Reason
 			}
@@ -151,7 +151,7 @@ func TestSpreadDoesNotHerd(t *testing.T) {
 	got := map[string]int{}
 	for i := range 8 {
 		q := Query{Session: fmt.Sprint(i), Rotation: RotationSpread}
-		c := Choose(list, book, q, t0)
+		c := Choose(NewRoster(list), book, q, t0)
 		book.Bind(q.Session, c.Account, t0)
 		got[c.Account]++
 	}
@@ -174,7 +174,7 @@ func TestRoundRobinIsStrict(t *testing.T) {
 		book, got := NewBook(), make([]int, n)
 		for s := range rapid.IntRange(0, 40).Draw(t, "sessions") {
 			q := Query{Session: fmt.Sprint(s), Rotation: RotationRoundRobin}
-			c := Choose(list, book, q, t0)
+			c := Choose(NewRoster(list), book, q, t0)
 			book.Bind(q.Session, c.Account, t0)
 			if want := list[s%n].ID; c.Account != want {
 				t.Fatalf("session %d got %s, want %s", s, c.Account, want)
@@ -186,8 +186,9 @@ func TestRoundRobinIsStrict(t *testing.T) {
 
 func TestChooseAllocatesNothing(t *testing.T) {
 	list, book, q := manyAccounts(20)
+	roster := NewRoster(list)
 	for _, q.Rotation = range []Rotation{RotationDrain, RotationSpread, RotationRoundRobin} {
-		if n := testing.AllocsPerRun(100, func() { Choose(list, book, q, t0) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { Choose(roster, book, q, t0) }); n != 0 {
 			t.Errorf("%s: %v allocations", q.Rotation, n)
 		}
 	}

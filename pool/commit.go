@@ -157,7 +157,7 @@ func (s *Store) commit(ctx context.Context, id, sent string, got answer) (*Accou
 	if !ok {
 		// Its first refresh may have shown that it is the seat of another
 		// record: then that one holds the login now.
-		a = findRefresh(p.accounts, got.Refresh.Hash())
+		a = findRefresh(p.roster.All(), got.Refresh.Hash())
 	}
 	switch {
 	case a == nil:

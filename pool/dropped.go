@@ -25,11 +25,11 @@ func (b *BookFile) Drop(session string, hashes []string, now time.Time) {
 
 // Dropped tells the items that a session leaves out by their hashes; nil when
 // there are none. What it returns does not change, and may be used without any
-// lock.
+// lock. It is as of the last look at the file, which a choice, Look and all else
+// that reads the book take.
 func (b *BookFile) Dropped(session string, now time.Time) func(hash string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.look(now)
 	return b.book.dropped(session, now)
 }
 

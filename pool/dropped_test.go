@@ -11,6 +11,7 @@ import (
 
 // drops reports which of the hashes a session drops.
 func drops(b *BookFile, session string, now time.Time, hashes ...string) (known []string) {
+	b.Look(now)
 	has := b.Dropped(session, now)
 	for _, h := range hashes {
 		if has != nil && has(h) {

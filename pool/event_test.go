@@ -336,12 +336,12 @@ func TestSoonest(t *testing.T) {
 				want = until
 			}
 		}
-		c := Choose(list, book, Query{Model: "m"}, now)
+		c := Choose(NewRoster(list), book, Query{Model: "m"}, now)
 		switch {
 		case free != (c.Account != ""):
 			t.Fatalf("chose %+v, an account is free: %v", c, free)
 		case free:
-			if s := StateOf(find(list, c.Account), book.facts(c.Account), "m", now); s.Name != StateReady {
+			if s := StateOf(&list[findID(list, c.Account)], book.facts(c.Account), "m", now); s.Name != StateReady {
 				t.Fatalf("chose an account that is %+v", s)
 			}
 		case !c.Soonest.Equal(want):

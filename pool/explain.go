@@ -19,11 +19,11 @@ type Candidate struct {
 }
 
 // Explain is Choose with every account's numbers and why it was not chosen.
-func Explain(accounts []Account, book *Book, q Query, now time.Time) (Choice, []Candidate) {
+func Explain(accounts *Roster, book *Book, q Query, now time.Time) (Choice, []Candidate) {
 	choice := Choose(accounts, book, q, now)
-	out := make([]Candidate, len(accounts))
-	for i := range accounts {
-		a := &accounts[i]
+	out := make([]Candidate, len(accounts.All()))
+	for i := range accounts.All() {
+		a := &accounts.accounts[i]
 		c := &out[i]
 		*c = Candidate{Account: a.ID, Chosen: a.ID == choice.Account, Preferred: a.Preferred, Pinned: a.Pinned,
 			State: StateOf(a, book.facts(a.ID), q.Model, now), Score: book.accounts[a.ID].score(now), Health: 100}

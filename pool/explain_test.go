@@ -14,7 +14,7 @@ func TestExplain(t *testing.T) {
 	book := bookOf(week("a", 30, 24*time.Hour), week("b", 40, 48*time.Hour), limitedFor("c", time.Hour),
 		Event{Account: "b", Failure: true, Success: true, At: in(-time.Minute)})
 	book.Bind("s", "b", in(-30*time.Second))
-	choice, lines := Explain(list, book, Query{Skip: map[string]bool{"e": true}}, t0)
+	choice, lines := Explain(NewRoster(list), book, Query{Skip: map[string]bool{"e": true}}, t0)
 	if choice.Account != "a" || len(lines) != 5 || !lines[0].Chosen || lines[0].WhyNot != "" {
 		t.Fatalf("chose %+v: %+v", choice, lines)
 	}
@@ -29,11 +29,11 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %q, want %q", lines[i].Account, lines[i].WhyNot, want)
 		}
 	}
-	if choice, lines := Explain(list, book, Query{Session: "s"}, t0); !lines[1].Chosen || lines[0].WhyNot != "the session is bound to another account" {
+	if choice, lines := Explain(NewRoster(list), book, Query{Session: "s"}, t0); !lines[1].Chosen || lines[0].WhyNot != "the session is bound to another account" {
 		t.Errorf("bound: %+v %+v", choice, lines)
 	}
 	list[2].Pinned = true
-	if choice, lines := Explain(list, book, Query{}, t0); choice.Account != "" || lines[0].WhyNot != "another account is pinned" || lines[2].WhyNot != "usage limit reached" {
+	if choice, lines := Explain(NewRoster(list), book, Query{}, t0); choice.Account != "" || lines[0].WhyNot != "another account is pinned" || lines[2].WhyNot != "usage limit reached" {
 		t.Errorf("pinned: %+v %+v", choice, lines)
 	}
 }
@@ -55,8 +55,8 @@ func TestExplainAgreesWithChoose(t *testing.T) {
 		q := Query{Model: "m", Session: rapid.SampledFrom([]string{"", "s", "new"}).Draw(t, "session"),
 			Rotation: rapid.SampledFrom([]Rotation{RotationDrain, RotationSpread, RotationRoundRobin}).Draw(t, "rotation")}
 		now := minutes(t, 0, 110, "now")
-		choice, lines := Explain(list, book, q, now)
-		if again := Choose(list, book, q, now); fmt.Sprint(again) != fmt.Sprint(choice) {
+		choice, lines := Explain(NewRoster(list), book, q, now)
+		if again := Choose(NewRoster(list), book, q, now); fmt.Sprint(again) != fmt.Sprint(choice) {
 			t.Fatalf("explained %+v, chose %+v", choice, again)
 		}
 		for _, l := range lines {

@@ -9,13 +9,15 @@ import (
 
 // Holds reports whether an account with this public id is there. While the files
 // cannot be read nobody knows, and it may be.
-func (s *Store) Holds(id string) bool {
+func (s *Store) Holds(id string) bool { return s.Holding()(id) }
+
+// Holding is Holds for any number of accounts, as of one look.
+func (s *Store) Holding() func(id string) bool {
 	p := s.current()
 	if p.err != nil || p.flaggedErr != nil {
-		return true
+		return func(string) bool { return true }
 	}
-	_, ok := p.byID(id)
-	return ok
+	return func(id string) bool { return p.roster.Position(id) >= 0 }
 }
 
 // dropLock takes away the lock file of an account that is gone, with the lock
@@ -32,7 +34,7 @@ func (s *Store) dropLock(id string) {
 
 // Clear forgets everything and deletes the file, and what was set aside of it.
 // Other processes forget what they know of an account once it is out of the
-// store (BookOptions.Holds): they write nothing of it back.
+// store (BookOptions.Holding): they write nothing of it back.
 func (b *BookFile) Clear(ctx context.Context) error {
 	select {
 	case b.saving <- struct{}{}:
@@ -63,12 +65,13 @@ func (b *BookFile) Clear(ctx context.Context) error {
 // forgetGone forgets the accounts that the store holds no more: another process
 // removed them, or purged everything. The caller holds mu.
 func (b *BookFile) forgetGone() {
-	if b.options.Holds == nil {
+	if b.options.Holding == nil {
 		return
 	}
+	holds := b.options.Holding() // one look for all that is known
 	gone := map[string]bool{}
 	note := func(id string) {
-		if id != "" && !b.options.Holds(id) {
+		if id != "" && !holds(id) {
 			gone[id] = true
 		}
 	}

@@ -17,7 +17,7 @@ func TestBookForgetsWhatTheStoreDropped(t *testing.T) {
 	held := map[string]bool{"acct_a": true, "acct_b": true}
 	open := func() *BookFile {
 		return OpenBook(BookOptions{Path: filepath.Join(dir, "quota-cache.json"), LockPath: filepath.Join(dir, "locks", "quota-cache.lock"),
-			Delay: time.Hour, Holds: func(id string) bool { return held[id] }})
+			Delay: time.Hour, Holding: func() func(string) bool { return func(id string) bool { return held[id] } }})
 	}
 	outlives := open()
 	now := time.Now()

@@ -84,9 +84,9 @@ func (s *Store) seatOf(login *Account) (string, error) {
 			return list[i].ID, nil
 		}
 	}
-	taken := make(map[string]bool, len(p.accounts))
-	for i := range p.accounts {
-		taken[p.accounts[i].ID] = true
+	taken := make(map[string]bool, len(p.roster.All()))
+	for _, a := range p.roster.All() {
+		taken[a.ID] = true
 	}
 	fresh := []Account{*login}
 	giveIDs(fresh, taken)

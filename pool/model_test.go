@@ -345,7 +345,7 @@ func TestStoresFollowTheModel(t *testing.T) {
 			m.stores = append(m.stores, s)
 			m.books = append(m.books, OpenBook(BookOptions{
 				Path: filepath.Join(m.dir, "quota-cache.json"), LockPath: filepath.Join(s.LockDir(), "quota-cache.lock"),
-				Now: m.clock.now, Holds: s.Holds,
+				Now: m.clock.now, Holding: s.Holding,
 			}))
 		}
 		defer func() {

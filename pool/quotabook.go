@@ -12,6 +12,7 @@ type Book struct {
 	accounts map[string]*entry
 	sessions map[string]*session
 	turn     turn
+	line     lineup // of the roster that was chosen from last
 	// Changes are counted, and what changed remembers its number, so that what
 	// the file does not hold yet is told from what another process removed.
 	changes uint64
@@ -21,11 +22,14 @@ type Book struct {
 // entry is an account's facts, with what a choice among very many accounts
 // must not work out anew each time. Facts change through set.
 type entry struct {
-	Facts
 	heldUntil time.Time // the latest end of what holds every model; may have passed
 	perModel  bool      // some blocks hold one model only
+	notFor    bool      // some blocks are of an entitlement
+	drain     rank      // drainRank until drainEnd
+	drainEnd  time.Time
 	running   activity
 	change    uint64
+	Facts
 }
 
 func (r *entry) set(f Facts) {
@@ -33,6 +37,36 @@ func (r *entry) set(f Facts) {
 	all.collect(&f, "", time.Time{}) // as of the beginning of time, so that nothing has ended yet
 	r.Facts, r.heldUntil = f, all.until
 	r.perModel = slices.ContainsFunc(f.Blocks, func(b Block) bool { return b.Model != "" })
+	r.notFor = slices.ContainsFunc(f.Blocks, func(b Block) bool { return b.Kind == BlockEntitlement })
+	// The longest window of all stays the longest for as long as it runs.
+	r.drain, r.drainEnd = drainRank(&f, time.Time{}), time.Time{}
+	if w := f.Binding(time.Time{}); w != nil {
+		r.drainEnd = w.ResetAt
+	}
+}
+
+// rank is drainRank.
+func (r *entry) rank(now time.Time) rank {
+	if r != nil && r.drainEnd.After(now) {
+		return r.drain
+	}
+	return drainRank(r.known(), now)
+}
+
+// held is until when a model is held back, zero when it is not, and whether
+// waiting does not help: what collect says, without its reasons.
+func (r *entry) held(model string, now time.Time) (until time.Time, notFor bool) {
+	switch {
+	case r == nil:
+		return time.Time{}, false
+	case r.perModel || r.notFor:
+		var h hold
+		h.collect(&r.Facts, model, now)
+		return h.until, h.notFor
+	case r.heldUntil.After(now):
+		return r.heldUntil, false
+	}
+	return time.Time{}, false
 }
 
 // free reports whether nothing holds a model now: StateOf's answer for an
@@ -79,8 +113,15 @@ func (b *Book) entry(id string) *entry {
 	if r == nil {
 		r = &entry{}
 		b.accounts[id] = r
+		b.line.replace(id, r)
 	}
 	return r
+}
+
+// drop forgets an account's entry.
+func (b *Book) drop(id string) {
+	delete(b.accounts, id)
+	b.line.replace(id, nil)
 }
 
 func (b *Book) changed() uint64 {
@@ -98,7 +139,7 @@ func (b *Book) Learn(e Event, now time.Time) {
 // forget drops an account's facts and the sessions that live there; a guest's
 // home is where it is now.
 func (b *Book) forget(account string) {
-	delete(b.accounts, account)
+	b.drop(account)
 	for id, s := range b.sessions {
 		switch account {
 		case s.Account:
@@ -137,7 +178,7 @@ func (b *Book) absorb(file bookFormat, now time.Time) {
 	}
 	for id, r := range b.accounts {
 		if _, kept := file.Accounts[id]; !kept && r.change <= b.saved {
-			delete(b.accounts, id)
+			b.drop(id)
 		}
 		r.running = activity{}
 	}

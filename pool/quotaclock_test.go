@@ -41,7 +41,7 @@ func TestClockThatWasSetBack(t *testing.T) {
 					closeBook(t, b)
 					b = bookAt(t, dir, still(&now))
 				}
-				b.Choose(accounts("a"), Query{}, now)
+				b.Choose(NewRoster(accounts("a")), Query{}, now)
 				for _, e := range c.after {
 					now = in(2 * time.Minute)
 					learn(t, b, e)
@@ -50,7 +50,7 @@ func TestClockThatWasSetBack(t *testing.T) {
 				if s := stateIn(b, "a", now); s.Name != c.want {
 					t.Errorf("%+v, want %s", s, c.want)
 				}
-				if got := b.Choose(accounts("a"), Query{Session: "s"}, now); (got.Account == "a") != (c.want == StateReady) {
+				if got := b.Choose(NewRoster(accounts("a")), Query{Session: "s"}, now); (got.Account == "a") != (c.want == StateReady) {
 					t.Errorf("chose %+v", got)
 				}
 			})

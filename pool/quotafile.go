@@ -22,9 +22,10 @@ type BookOptions struct {
 	// Delay is how long changes that may be lost are gathered before they are
 	// written; 0 is half a second.
 	Delay time.Duration
-	// Holds tells whether the store has an account; what is known of one that it
-	// has not is no longer written. Nil holds every account.
-	Holds func(id string) bool
+	// Holding gives what tells whether the store has an account (Store.Holding);
+	// what is known of one that it has not is no longer written. Nil holds every
+	// account.
+	Holding func() func(id string) bool
 
 	disk disk // tests: a file layer that fails
 }
@@ -79,9 +80,17 @@ func OpenBook(o BookOptions) *BookFile {
 	return b
 }
 
+// Look sees what other processes wrote, for the price of one stat when they wrote
+// nothing.
+func (b *BookFile) Look(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.look(now)
+}
+
 // Choose answers a query and changes nothing: for looking ahead. A call that
 // will be sent uses Take, or Bind after it.
-func (b *BookFile) Choose(accounts []Account, q Query, now time.Time) Choice {
+func (b *BookFile) Choose(accounts *Roster, q Query, now time.Time) Choice {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.look(now)
@@ -90,7 +99,7 @@ func (b *BookFile) Choose(accounts []Account, q Query, now time.Time) Choice {
 
 // Take chooses and binds in one step, so that calls that begin together do not
 // get the same turn.
-func (b *BookFile) Take(accounts []Account, q Query, now time.Time) Choice {
+func (b *BookFile) Take(accounts *Roster, q Query, now time.Time) Choice {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.look(now)
@@ -105,7 +114,7 @@ func (b *BookFile) Take(accounts []Account, q Query, now time.Time) Choice {
 
 // Bind notes that a call of a session goes to account, one of accounts; session
 // "" is a call without one.
-func (b *BookFile) Bind(accounts []Account, session, account string, now time.Time) {
+func (b *BookFile) Bind(accounts *Roster, session, account string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.book.stayAway(accounts, session, account, now)
@@ -114,7 +123,7 @@ func (b *BookFile) Bind(accounts []Account, session, account string, now time.Ti
 }
 
 // Explain is Choose with every account's numbers.
-func (b *BookFile) Explain(accounts []Account, q Query, now time.Time) (Choice, []Candidate) {
+func (b *BookFile) Explain(accounts *Roster, q Query, now time.Time) (Choice, []Candidate) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.look(now)
@@ -134,13 +143,14 @@ func (b *BookFile) Facts(account string) Facts {
 
 // FactsOf is Facts for each of the accounts, as of one moment and for the price
 // of one look.
-func (b *BookFile) FactsOf(accounts []Account) []Facts {
+func (b *BookFile) FactsOf(accounts *Roster) []Facts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.look(b.options.Now())
-	out := make([]Facts, len(accounts))
-	for i := range accounts {
-		if f := b.book.facts(accounts[i].ID); f != nil {
+	all := accounts.All()
+	out := make([]Facts, len(all))
+	for i := range all {
+		if f := b.book.facts(all[i].ID); f != nil {
 			out[i] = *f
 		}
 	}

@@ -49,11 +49,11 @@ func stateIn(b *BookFile, id string, now time.Time) State {
 func TestABlockIsOnDiskWhenItWasLearned(t *testing.T) {
 	dir, now := t.TempDir(), t0
 	one, two := bookAt(t, dir, still(&now)), bookAt(t, dir, still(&now))
-	if c := two.Choose(accounts("a", "b"), Query{}, now); c.Account != "a" {
+	if c := two.Choose(NewRoster(accounts("a", "b")), Query{}, now); c.Account != "a" {
 		t.Fatalf("before: %+v", c)
 	}
 	learn(t, one, limitedFor("a", time.Hour))
-	if c := two.Choose(accounts("a", "b"), Query{}, now); c.Account != "b" {
+	if c := two.Choose(NewRoster(accounts("a", "b")), Query{}, now); c.Account != "b" {
 		t.Errorf("another process still gets %+v", c)
 	}
 	if s := stateIn(bookAt(t, dir, still(&now)), "a", now); s.Name != StateLimited {
@@ -80,7 +80,7 @@ func TestPercentagesAreWrittenBehind(t *testing.T) {
 		})
 		for range 100 {
 			learn(t, b, seen("a", time.Now(), "secondary", 40, weekly, time.Now().Add(time.Hour)))
-			b.Take(accounts("a"), Query{Session: "s"}, time.Now())
+			b.Take(NewRoster(accounts("a")), Query{Session: "s"}, time.Now())
 		}
 		if _, err := os.Stat(path); err == nil {
 			t.Error("a call waited for the disk")
@@ -104,7 +104,7 @@ func TestSessionsAreWrittenBehind(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := bookAt(t, dir, time.Now), bookAt(t, dir, time.Now)
-		one.Take(accounts("a", "b"), Query{Session: "s"}, time.Now())
+		one.Take(NewRoster(accounts("a", "b")), Query{Session: "s"}, time.Now())
 		two.Bind(nil, "t", "b", time.Now())
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -185,13 +185,13 @@ func TestCloseWritesWhatIsDue(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		b := bookAt(t, dir, time.Now)
-		b.Take(accounts("a", "b"), Query{Session: "s", Rotation: RotationRoundRobin}, time.Now())
+		b.Take(NewRoster(accounts("a", "b")), Query{Session: "s", Rotation: RotationRoundRobin}, time.Now())
 		closeBook(t, b)
 		again := bookAt(t, dir, time.Now)
-		if c := again.Choose(accounts("b", "a"), Query{Session: "s"}, time.Now()); c.Account != "a" || !c.Bound {
+		if c := again.Choose(NewRoster(accounts("b", "a")), Query{Session: "s"}, time.Now()); c.Account != "a" || !c.Bound {
 			t.Errorf("the session is not where it was: %+v", c)
 		}
-		if c := again.Choose(accounts("a", "b"), Query{Session: "new", Rotation: RotationRoundRobin}, time.Now()); c.Account != "b" {
+		if c := again.Choose(NewRoster(accounts("a", "b")), Query{Session: "new", Rotation: RotationRoundRobin}, time.Now()); c.Account != "b" {
 			t.Errorf("the turn was lost: %+v", c)
 		}
 		if n := again.Sessions(); n != 1 {
@@ -276,7 +276,7 @@ func TestALostFileIsNoRemoval(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "quota-cache.json")); err != nil {
 		t.Fatal(err)
 	}
-	one.Choose(accounts("a"), Query{}, now)
+	one.Choose(NewRoster(accounts("a")), Query{}, now)
 	learn(t, two, limitedFor("b", time.Hour)) // two never saw a
 	if s := stateIn(one, "a", now); s.Name != StateLimited || one.Sessions() != 1 {
 		t.Errorf("forgotten with the file: %+v", s)
@@ -318,7 +318,7 @@ func TestGarbageIsNoRemoval(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "quota-cache.json"), []byte("garbage"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	one.Choose(accounts("a"), Query{}, now)
+	one.Choose(NewRoster(accounts("a")), Query{}, now)
 	learn(t, two, limitedFor("b", time.Hour)) // two never saw a
 	if s := stateIn(one, "a", now); s.Name != StateLimited || one.Sessions() != 1 {
 		t.Errorf("forgotten with the file: %+v", s)
@@ -344,7 +344,7 @@ func TestAFileThatIsNotOursIsKept(t *testing.T) {
 			if !strings.Contains(b.Warning(), "quota-cache.json") {
 				t.Errorf("warning %q", b.Warning())
 			}
-			if c := b.Choose(accounts("a"), Query{}, now); c.Account != "a" {
+			if c := b.Choose(NewRoster(accounts("a")), Query{}, now); c.Account != "a" {
 				t.Errorf("work does not go on: %+v", c)
 			}
 			if got, err := os.ReadFile(path); err != nil || string(got) != tt.content {
@@ -504,7 +504,7 @@ func TestTakeGivesParallelSessionsTheirTurns(t *testing.T) {
 	got := map[string]int{}
 	for i := range 40 {
 		wg.Go(func() {
-			c := b.Take(list, Query{Session: fmt.Sprint(i), Rotation: RotationRoundRobin}, now)
+			c := b.Take(NewRoster(list), Query{Session: fmt.Sprint(i), Rotation: RotationRoundRobin}, now)
 			mu.Lock()
 			defer mu.Unlock()
 			got[c.Account]++
@@ -528,14 +528,14 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			b, id := books[i%2], list[i].ID
 			for j := range 10 {
-				b.Take(list, Query{Session: fmt.Sprint(i)}, time.Now())
+				b.Take(NewRoster(list), Query{Session: fmt.Sprint(i)}, time.Now())
 				until := start.Add(time.Duration(j+1) * time.Hour)
 				if err := b.Learn(t.Context(), seen(id, time.Now(), "primary", 5, fiveHours, until),
 					blocked(id, time.Now(), Block{Kind: BlockRateLimit, Until: until})); err != nil {
 					t.Error(err)
 				}
-				b.Explain(list, Query{}, time.Now())
-				b.DueProbes(list, time.Now())
+				b.Explain(NewRoster(list), Query{}, time.Now())
+				b.DueProbes(NewRoster(list), time.Now())
 			}
 		})
 	}

@@ -65,7 +65,7 @@ func FuzzBook(f *testing.F) {
 			list = append(list, account(id))
 		}
 		book.dropped("s", t0)
-		Explain(list, book, Query{Session: "s", Model: "m"}, t0)
+		Explain(NewRoster(list), book, Query{Session: "s", Model: "m"}, t0)
 		data, err = encodeBook(book.snapshot())
 		if err != nil {
 			t.Fatal(err)

@@ -12,13 +12,13 @@ const probeEvery = 10 * time.Minute
 // DueProbes lists the accounts in service whose quota block is old enough that
 // an early reset should be looked for. Asking costs nothing; ClaimProbe decides
 // which process does it.
-func (b *BookFile) DueProbes(accounts []Account, now time.Time) []string {
+func (b *BookFile) DueProbes(accounts *Roster, now time.Time) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.look(now)
 	var due []string
-	for i := range accounts {
-		a := &accounts[i]
+	for i := range accounts.All() {
+		a := &accounts.accounts[i]
 		if f := b.book.facts(a.ID); f != nil && a.service() == StateReady && f.probeDue(now) {
 			due = append(due, a.ID)
 		}

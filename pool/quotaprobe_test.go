@@ -36,7 +36,7 @@ func TestDueProbes(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&list[0])
 			}
-			if got := slices.Contains(b.DueProbes(list, in(tt.at)), "a"); got != tt.want {
+			if got := slices.Contains(b.DueProbes(NewRoster(list), in(tt.at)), "a"); got != tt.want {
 				t.Errorf("due: %v, want %v", got, tt.want)
 			}
 		})

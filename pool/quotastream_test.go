@@ -56,7 +56,7 @@ func TestQuotaAlgebraOverStreams(t *testing.T) {
 					}
 				}
 				questions++
-				switch c := Choose(list, book, Query{Model: model}, now); {
+				switch c := Choose(NewRoster(list), book, Query{Model: model}, now); {
 				case c.Account != "" && !free[c.Account]:
 					t.Fatalf("a call went to %s, which is blocked", c.Account)
 				case c.Account == "" && (free["a"] || free["b"] || free["c"]):

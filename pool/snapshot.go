@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,16 +54,15 @@ func (s stamp) same(info fs.FileInfo) bool {
 // snapshot is one content of the two files, made sense of. It never changes.
 // The accounts in it are shared with every reader.
 type snapshot struct {
-	stamps   [2]stamp // accounts file, flagged file
-	accounts []Account
-	index    map[string]int // public id → position in accounts
+	stamps [2]stamp // accounts file, flagged file
+	roster *Roster  // nil where the accounts cannot be read
 
 	active  document
 	flagged document
 	foreign [2][]byte // what another tool's format held, kept as a backup before the next write
 	stale   bool      // the flagged file holds what it should not: rewrite it with the next change
 	notices []string  // for the person
-	// overwritten: another tool's format lies over ours, and accounts is what
+	// overwritten: another tool's format lies over ours, and the roster is what
 	// came out of merging the two.
 	overwritten bool
 
@@ -71,11 +71,8 @@ type snapshot struct {
 }
 
 func (p *snapshot) byID(id string) (*Account, bool) {
-	i, ok := p.index[id]
-	if !ok {
-		return nil, false
-	}
-	return &p.accounts[i], true
+	a := p.roster.ByID(id)
+	return a, a != nil
 }
 
 // current gives the snapshot of what the files hold now, read again only if
@@ -195,17 +192,16 @@ func (s *Store) assemble(p *snapshot, accounts, flagged loadedFile) {
 	p.flagged.accounts = stillFlagged
 	giveIDs(p.flagged.accounts, taken)
 
-	p.accounts = make([]Account, 0, len(p.active.accounts)+len(p.flagged.accounts))
-	p.accounts = append(append(p.accounts, p.active.accounts...), p.flagged.accounts...)
-	p.index = make(map[string]int, len(p.accounts))
-	onlyOne(p.accounts)
-	for i := range p.accounts {
-		a := &p.accounts[i]
-		p.index[a.ID] = i
+	all := slices.Concat(p.active.accounts, p.flagged.accounts)
+	onlyOne(all)
+	for i := range all {
+		a := &all[i]
 		if a.Flag == nil && a.Refresh.IsZero() && !a.hasAccess() {
 			a.Flag = &Flag{Kind: FlagNeedsLogin, Reason: nonEmpty(a.Problem, "no tokens are stored for it")}
 		}
 	}
+	p.roster = NewRoster(all)
+	p.roster.from = p
 }
 
 // onlyOne keeps the first pin and the first preference, whatever a hand or a

@@ -156,7 +156,7 @@ func (s *Store) claims(access, id logging.Secret) (auth.Claims, error) {
 // error is an *UnreadableError. Nothing changed on disk costs two stats.
 func (s *Store) Accounts() ([]Account, error) {
 	p := s.current()
-	return p.accounts, p.err
+	return p.roster.All(), p.err
 }
 
 // Account gives one account by its public id.
@@ -175,7 +175,7 @@ func (s *Store) Account(id string) (Account, error) {
 // Revision grows with every change of either file.
 func (s *Store) Revision() (int64, error) {
 	p := s.current()
-	return p.active.revision + p.flagged.revision, p.err
+	return p.roster.Revision(), p.err
 }
 
 // Notices tells what the person should know about the files: what another tool

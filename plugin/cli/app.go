@@ -75,7 +75,7 @@ func (a *app) service(host string, log hclog.Logger) (*plugin.Service, error) {
 
 func openBook(root string, store *pool.Store, log hclog.Logger) *pool.BookFile {
 	return pool.OpenBook(pool.BookOptions{Path: filepath.Join(root, "quota-cache.json"), LockPath: filepath.Join(store.LockDir(), "quota-cache.lock"),
-		Now: time.Now, Log: log, Holds: store.Holds})
+		Now: time.Now, Log: log, Holding: store.Holding})
 }
 
 func (a *app) requestLog(settings plugin.Settings, log hclog.Logger) (*logging.RequestLog, error) {
