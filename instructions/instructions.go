@@ -150,10 +150,12 @@ func (c *Cache) Refresh(ctx context.Context, model string) (Text, error) {
 // Models is the catalogue by slug, nil when none was ever fetched: then a model
 // is unknown and passes as it is. The map is shared and must not be changed; it
 // stays the same map until the catalogue changes. Models never waits; an absent
-// or old catalogue is renewed behind.
+// or old catalogue is renewed behind. What another process fetched is seen within
+// a second.
 func (c *Cache) Models() map[string]Model {
-	snap := c.store.load()
-	if !snap.fresh(c.now()) {
+	now := c.now()
+	snap := c.store.seen(now)
+	if !snap.fresh(now) {
 		c.renew("", false)
 	}
 	return snap.catalogue()

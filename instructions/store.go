@@ -105,6 +105,22 @@ type store struct {
 	snap *snapshot
 	info fs.FileInfo // of the meta file that snap stands for; nil: there was none
 	read bool        // snap and info hold what load found
+	at   time.Time   // of the last look
+}
+
+// lookEvery is how long what was seen of the folder stands: every call asks a few
+// times, and what changes there changes four times an hour.
+const lookEvery = time.Second
+
+// seen is load for a reader that can do with what was there a moment before now.
+func (s *store) seen(now time.Time) *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if age := now.Sub(s.at); s.read && age >= 0 && age < lookEvery {
+		return s.snap
+	}
+	s.at = now
+	return s.look()
 }
 
 // load gives what is cached, nil when nothing usable is. When the meta file has
@@ -112,6 +128,11 @@ type store struct {
 func (s *store) load() *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.look()
+}
+
+// look is load for a caller that holds mu.
+func (s *store) look() *snapshot {
 	info := s.stat()
 	if s.read && sameFile(info, s.info) {
 		return s.snap

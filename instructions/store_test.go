@@ -3,6 +3,7 @@ package instructions
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -53,4 +54,38 @@ func TestTheFolder(t *testing.T) {
 		get(t, other, "gpt-5-codex", "CODEX", SourceNetwork)
 		get(t, other, "gpt-5.5", "BASE 5.5", SourceCache)
 	})
+}
+
+// Models asks the disk once a second: what another process fetched is seen then.
+func TestWhatOthersFetchedIsSeenWithinASecond(t *testing.T) {
+	h, dir := newHub(t), t.TempDir()
+	c, clk := newTestCache(t, h, dir)
+	if len(c.WaitModels(t.Context())) != 2 {
+		t.Fatal("no models")
+	}
+	c.running.Wait()
+	before := c.Models()
+	h.release("rust-v2")
+	h.put(rawPath("rust-v2", "models-manager/models.json"), strings.Replace(catalogue1, "gpt-6-sol", "gpt-7", 1))
+	other, otherClock := newTestCache(t, h, dir)
+	otherClock.at = clk.now()
+	if _, err := other.Refresh(t.Context(), "gpt-5.5"); err != nil {
+		t.Fatal(err)
+	}
+	clk.add(lookEvery - time.Millisecond)
+	if _, seen := c.Models()["gpt-7"]; seen {
+		t.Error("the folder was looked at within the second")
+	}
+	clk.add(time.Millisecond)
+	after := c.Models()
+	if _, seen := after["gpt-7"]; !seen || len(before) != len(after) {
+		t.Errorf("after a second: %v", after)
+	}
+	clk.add(-time.Hour)
+	if err := os.Remove(filepath.Join(dir, metaFile)); err != nil {
+		t.Fatal(err)
+	}
+	if c.Models() != nil {
+		t.Error("a clock that was set back keeps an old look")
+	}
 }
