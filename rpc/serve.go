@@ -63,6 +63,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error 
 	detached := context.WithoutCancel(ctx)
 	s.work, s.stop = context.WithCancelCause(detached)
 	defer s.stop(errEnding)
+	s.workers = newWorkers(s.work.Done())
 	s.broken, s.breakOff = context.WithCancelCause(detached)
 	defer s.breakOff(errEnding)
 

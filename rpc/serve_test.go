@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,8 @@ func TestManyCallsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = 500
 		c := serve(t)
+		synctest.Wait()
+		idle := runtime.NumGoroutine()
 		var all strings.Builder
 		for i := range many {
 			all.WriteString(explain(i, "hold"))
@@ -48,6 +51,9 @@ func TestManyCallsAtOnce(t *testing.T) {
 			if n := seen[fmt.Sprint(i)]; n != 1 {
 				t.Errorf("id %d answered %d times", i, n)
 			}
+		}
+		if more := runtime.NumGoroutine() - idle; more > maxWaiting {
+			t.Errorf("%d goroutines are left over, want at most %d", more, maxWaiting)
 		}
 		c.close()
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -18,10 +19,10 @@ import (
 )
 
 // session is one host's connection. To jsonrpc2 it is both the stream and the
-// handler: ReadObject keeps the message in calls and shows the Conn an envelope
-// with method and number only, Handle finds the message again by that number, and
-// WriteObject puts the host's own id back. So ids, params and results cross the
-// Conn unread (FACTS-upstream 7.1).
+// handler: ReadObject keeps the message in arrived and shows the Conn an envelope
+// that is always the same, Handle takes what has arrived, and WriteObject puts the
+// host's own id back. So ids, params and results cross the Conn unread
+// (FACTS-upstream 7.1).
 type session struct {
 	service Service
 	log     hclog.Logger
@@ -30,6 +31,7 @@ type session struct {
 	out     io.Writer
 	calls   *calls
 	notices *notices
+	workers *workers
 
 	// work is the context of every call; stop ends it.
 	work context.Context
@@ -45,6 +47,8 @@ type session struct {
 	readErr error // what ended the host's stream but its end
 
 	// Only the reading goroutine touches these.
+	envelope    reflect.Value
+	arrived     *call
 	initialized <-chan struct{}
 	learned     <-chan struct{} // closed when every request/done so far is through
 	shutdown    bool
@@ -73,16 +77,25 @@ func (s *session) ReadObject(v any) error {
 		if !(m.method == methodCancel && m.id == nil) && !s.calls.waitRoom(s.broken, m.size) {
 			return io.EOF
 		}
-		c := s.calls.add(s.work, m)
-		envelope, err := json.Marshal(struct {
-			Method string `json:"method"`
-			ID     uint64 `json:"id"`
-		}{m.method, c.seq})
-		if err != nil {
-			return fmt.Errorf("encoding a method's name: %w", err)
-		}
-		return json.Unmarshal(envelope, v)
+		s.arrived = s.calls.add(s.work, m)
+		return s.wrap(v)
 	}
+}
+
+// wrap makes v, which is of a type of jsonrpc2's own, the envelope. Only the first
+// one is decoded: that takes the package five passes, a small message's whole time.
+func (s *session) wrap(v any) error {
+	target := reflect.ValueOf(v).Elem()
+	if s.envelope.IsValid() {
+		target.Set(s.envelope)
+		return nil
+	}
+	if err := json.Unmarshal([]byte(`{"method":"a message of the host"}`), v); err != nil {
+		return fmt.Errorf("the envelope: %w", err)
+	}
+	s.envelope = reflect.New(target.Type()).Elem()
+	s.envelope.Set(target)
+	return nil
 }
 
 // drain lets the calls in flight end, then cancels what is left of them.
@@ -109,11 +122,12 @@ func (s *session) endCalls() {
 
 // Handle implements jsonrpc2.Handler. It is called in the order of the host's
 // messages and must not wait, or no cancel would be read.
-func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.Request) {
-	c := s.calls.get(req.ID.Num)
+func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, _ *jsonrpc2.Request) {
+	c := s.arrived
+	s.arrived = nil
 	method, err := s.admit(c)
 	if err != nil {
-		go s.answer(conn, c, nil, err)
+		s.workers.do(func() { s.answer(conn, c, nil, err) })
 		return
 	}
 	var answered, learned chan struct{}
@@ -134,7 +148,7 @@ func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.R
 	if answered != nil {
 		s.initialized = answered
 	}
-	go func() {
+	s.workers.do(func() {
 		if answered != nil {
 			defer close(answered)
 		}
@@ -145,7 +159,7 @@ func (s *session) Handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.R
 			}
 			close(learned)
 		}
-	}()
+	})
 }
 
 // admit finds the message's method, or why it gets none.
@@ -165,7 +179,7 @@ func (s *session) admit(c *call) (Method, error) {
 // run works on one call and answers it. A call that is cancelled meanwhile is
 // answered at once, whether or not its method heeds the context.
 func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, initialized, learned <-chan struct{}) {
-	context.AfterFunc(c.ctx, func() { s.answer(conn, c, nil, c.ctx.Err()) })
+	stop := context.AfterFunc(c.ctx, func() { s.answer(conn, c, nil, c.ctx.Err()) })
 	if initialized != nil && c.method != methodCancel {
 		select {
 		case <-initialized:
@@ -179,6 +193,7 @@ func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, initialized, learn
 	started := time.Now()
 	result, err := s.invoke(c, m)
 	s.log.Debug("method done", "method", c.method, "ms", time.Since(started).Milliseconds(), "failed", err != nil)
+	stop() // or the end of c.ctx, which comes with the answer, would start a goroutine
 	s.answer(conn, c, result, err)
 }
 
@@ -187,6 +202,11 @@ func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, initialized, learn
 func waitToLearn(ctx context.Context, learned <-chan struct{}) {
 	if learned == nil {
 		return
+	}
+	select {
+	case <-learned:
+		return
+	default:
 	}
 	limited, cancel := context.WithTimeout(ctx, learnTime)
 	defer cancel()
