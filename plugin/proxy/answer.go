@@ -18,21 +18,28 @@ type answer struct {
 	stop    context.CancelCauseFunc
 	idle    time.Duration
 	late    *time.Timer // ends the exchange when its head, or an error's beginning, is not here in time
+	silent  *time.Timer // ends it when its next bytes are not; runs while they are read
 	status  int
 	headers []plugin.Header
 	body    io.ReadCloser
 	decoder io.ReadCloser // nil for a body that is not encoded
-	buffer  *[]byte
-	held    []byte
+	space   *space
+	held    []byte // the beginning of space.chunk
 	size    int64
 	over    bool
-	tail    tail
 }
 
 // chunkSize is what is read at most before it is passed on.
 const chunkSize = 32 << 10
 
-var chunks = sync.Pool{New: func() any { b := make([]byte, chunkSize); return &b }}
+// space is what one answer needs to be read: room for what is held and for the
+// next bytes behind it, and its tail.
+type space struct {
+	chunk []byte
+	tail  tail
+}
+
+var spaces = sync.Pool{New: func() any { return &space{chunk: make([]byte, chunkSize)} }}
 
 // take begins to read a response. One that is encoded although nobody asked for
 // it is decoded here, because it must be read.
@@ -49,21 +56,32 @@ func (a *answer) take(ctx context.Context, r *http.Response) {
 			a.headers = append(a.headers, plugin.Header{name, value})
 		}
 	}
-	a.buffer = chunks.Get().(*[]byte)
+	a.space = spaces.Get().(*space)
 }
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 }
 
 // read gives the next bytes, valid until the next read; nil at the end.
 func (a *answer) read() ([]byte, error) {
+	if a.over {
+		return nil, nil
+	}
 	var source io.Reader = a.body
 	if a.decoder != nil {
 		source = a.decoder
 	}
-	silent := time.AfterFunc(a.idle, func() { a.stop(errSilent) })
-	defer silent.Stop()
+	if a.silent == nil {
+		a.silent = time.AfterFunc(a.idle, func() { a.stop(errSilent) })
+	} else {
+		a.silent.Reset(a.idle)
+	}
+	defer a.silent.Stop()
+	if used := len(a.held); len(a.space.chunk)-used < chunkSize/2 {
+		a.space.chunk = append(a.space.chunk, make([]byte, len(a.space.chunk))...)
+		a.held = a.space.chunk[:used]
+	}
 	for !a.over {
-		n, err := source.Read(*a.buffer)
+		n, err := source.Read(a.space.chunk[len(a.held):])
 		if errors.Is(err, io.EOF) {
 			a.over, err = true, nil
 		}
@@ -71,9 +89,9 @@ func (a *answer) read() ([]byte, error) {
 			return nil, cause(a.ctx, err)
 		}
 		if n > 0 {
-			chunk := (*a.buffer)[:n]
+			chunk := a.space.chunk[len(a.held):][:n]
 			a.size += int64(n)
-			a.tail.add(chunk)
+			a.space.tail.add(chunk)
 			return chunk, nil
 		}
 	}
@@ -83,14 +101,14 @@ func (a *answer) read() ([]byte, error) {
 // hold reads the next bytes and keeps them for the client.
 func (a *answer) hold() ([]byte, error) {
 	chunk, err := a.read()
-	a.held = append(a.held, chunk...)
+	a.held = a.space.chunk[:len(a.held)+len(chunk)]
 	return chunk, err
 }
 
 // close ends the exchange with the backend, whatever state it is in. It may be
 // called on a nil answer, and again.
 func (a *answer) close() {
-	if a == nil || a.buffer == nil {
+	if a == nil || a.space == nil {
 		return
 	}
 	a.late.Stop()
@@ -99,6 +117,10 @@ func (a *answer) close() {
 		_ = a.decoder.Close()
 	}
 	_ = a.body.Close() // nothing is read any more
-	chunks.Put(a.buffer)
-	a.buffer = nil
+	if len(a.space.chunk) == chunkSize && cap(a.space.tail.kept) <= 4*tailRing {
+		poison(a.space.chunk)
+		a.space.tail.reset()
+		spaces.Put(a.space)
+	}
+	a.space, a.held = nil, nil
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,16 +55,12 @@ func (c *call) attempt(ctx context.Context, p *plugin.Prepared, number int) (*an
 // send sends the prepared request and waits for the head of its answer, for as
 // long as the service allows.
 func (c *call) send(parent context.Context, p *plugin.Prepared) (*answer, error) {
-	payload, dropEncoding := c.body.forward(p)
 	ctx, stop := context.WithCancelCause(parent)
 	a := &answer{stop: stop, idle: milliseconds(p.Timeouts.IdleMs)}
-	request, err := http.NewRequestWithContext(ctx, c.r.Method, p.URL, bytes.NewReader(payload))
+	request, dropEncoding, err := c.body.outgoing(ctx, c.r.Method, p)
 	if err != nil {
 		stop(nil)
 		return nil, err
-	}
-	if len(payload) == 0 && c.r.ContentLength == 0 {
-		request.Body, request.GetBody = http.NoBody, nil
 	}
 	request.Header = make(http.Header, len(p.Headers)+1)
 	for _, h := range p.Headers {
@@ -86,6 +81,7 @@ func (c *call) send(parent context.Context, p *plugin.Prepared) (*answer, error)
 	a.take(ctx, response)
 	if a.ok() {
 		a.late.Stop() // of a stream the service says how long it is looked at
+		a.silent = a.late
 	}
 	return a, nil
 }
@@ -106,7 +102,7 @@ func (a *answer) judgeStream(judge func([]byte) (*plugin.Verdict, error), params
 			return v, err
 		}
 		if a.over || a.size >= undecided {
-			return &plugin.Verdict{Verdict: plugin.VerdictDeliver}, nil
+			return v, nil // delivered as it is
 		}
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -29,21 +30,30 @@ var errTooLarge = errors.New("the body is over 64 MiB")
 type body struct {
 	sent, plain []byte
 	encoded     bool
+	leases      []*lease // of both; released once nobody here or in the service reads them
+}
+
+// release gives the buffers back, as far as no upload still reads them.
+func (b *body) release() {
+	for _, l := range b.leases {
+		l.release()
+	}
+	*b = body{}
 }
 
 // readBody reads all of it.
-func readBody(w http.ResponseWriter, r *http.Request) (body, error) {
+func (f *front) readBody(w http.ResponseWriter, r *http.Request) (body, error) {
 	if r.ContentLength > maxBody {
 		return body{}, errTooLarge
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // a net connection has deadlines
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	sent, err := readAll(r.Body, r.ContentLength)
+	lent, sent, err := f.leases.readAll(r.Body, r.ContentLength)
 	if err != nil {
 		return body{}, err
 	}
-	b := body{sent: sent, plain: sent}
+	b := body{sent: sent, plain: sent, leases: []*lease{lent}}
 	decoder, known := decode(r.Header.Get("Content-Encoding"), bytes.NewReader(sent))
 	if !known || decoder != nil {
 		b.plain, b.encoded = nil, true
@@ -52,27 +62,15 @@ func readBody(w http.ResponseWriter, r *http.Request) (body, error) {
 		return b, nil
 	}
 	defer decoder.Close()
-	plain, err := readAll(decoder, -1)
+	lent, plain, err := f.leases.readAll(decoder, -1)
 	if errors.Is(err, errTooLarge) {
+		b.release()
 		return body{}, err
 	}
 	if err == nil {
-		b.plain = plain
+		b.plain, b.leases = plain, append(b.leases, lent)
 	} // else the backend says best what is wrong with it
 	return b, nil
-}
-
-// readAll reads at most maxBody bytes; size is what is expected, -1 for unknown.
-func readAll(r io.Reader, size int64) ([]byte, error) {
-	var buffer bytes.Buffer
-	if size > 0 {
-		buffer.Grow(int(size) + bytes.MinRead) // or ReadFrom would double it to see the end
-	}
-	n, err := buffer.ReadFrom(io.LimitReader(r, maxBody+1))
-	if err == nil && n > maxBody {
-		err = errTooLarge
-	}
-	return buffer.Bytes(), err
 }
 
 // decode gives the reader of an encoded body, nil for one that is not encoded.
@@ -111,11 +109,19 @@ func (g *gzipReader) Read(p []byte) (n int, err error) {
 
 func (g *gzipReader) Close() error { return nil } // the source is another's to close
 
-// forward is what goes upstream with a prepared request: the bytes as they came,
-// or the edited plain ones, which are no longer encoded.
-func (b body) forward(p *plugin.Prepared) (payload []byte, dropEncoding bool) {
-	if len(p.Edits) == 0 {
-		return b.sent, false
+// outgoing is the request that goes upstream with what was prepared: the bytes as
+// they came, or the edited plain ones, which are no longer encoded.
+func (b *body) outgoing(ctx context.Context, method string, p *plugin.Prepared) (r *http.Request, dropEncoding bool, err error) {
+	if len(p.Edits) > 0 {
+		r, err = http.NewRequestWithContext(ctx, method, p.URL, bytes.NewReader(request.Apply(b.plain, p.Edits)))
+		return r, b.encoded, err
 	}
-	return request.Apply(b.plain, p.Edits), b.encoded
+	r, err = http.NewRequestWithContext(ctx, method, p.URL, http.NoBody)
+	if err != nil || len(b.sent) == 0 {
+		return r, false, err
+	}
+	r.GetBody = func() (io.ReadCloser, error) { return b.leases[0].upload(b.sent), nil }
+	r.Body, _ = r.GetBody()
+	r.ContentLength = int64(len(b.sent))
+	return r, false, nil
 }

@@ -16,6 +16,7 @@ import (
 type call struct {
 	f     *front
 	w     http.ResponseWriter
+	wire  *http.ResponseController // of w
 	r     *http.Request
 	id    plugin.CallID
 	body  body
@@ -25,9 +26,9 @@ type call struct {
 // relay makes the call: prepare, send, judge, and again while the service says
 // so, then the answer (DESIGN 4).
 func (f *front) relay(w http.ResponseWriter, r *http.Request) {
-	c := &call{f: f, w: w, r: r, began: time.Now(), id: plugin.CallID(strconv.Quote("front-" + strconv.FormatUint(f.calls.Add(1), 10)))}
+	c := &call{f: f, w: w, wire: http.NewResponseController(w), r: r, began: time.Now(), id: plugin.CallID(strconv.Quote("front-" + strconv.FormatUint(f.calls.Add(1), 10)))}
 	var err error
-	if c.body, err = readBody(w, r); err != nil {
+	if c.body, err = f.readBody(w, r); err != nil {
 		c.fail(bodyError(err))
 		return
 	}
@@ -54,6 +55,9 @@ func (f *front) relay(w http.ResponseWriter, r *http.Request) {
 			c.done("failed", nil)
 			c.refuse(v.Response)
 		default:
+			if v.Verdict == plugin.VerdictDeliver {
+				c.body.release() // what is still undecided the service keeps until done
+			}
 			c.deliver(a, v, prepared.Collapse)
 		}
 		return
@@ -137,7 +141,9 @@ func (c *call) reply(response *plugin.HostResponse) {
 	_, _ = c.w.Write([]byte(response.Body)) // a client that is gone needs no answer
 }
 
+// done ends the call for the service, which keeps nothing of the body after it.
 func (c *call) done(end string, tail []byte) {
+	defer c.body.release()
 	ctx := context.WithoutCancel(c.r.Context()) // what was learned is kept when the client has gone
 	c.f.Service.Done(ctx, plugin.DoneParams{Call: c.id, End: end, DurationMs: sinceMs(c.began)}, tail)
 }

@@ -33,7 +33,7 @@ func (c *call) deliver(a *answer, v *plugin.Verdict, collapse bool) {
 	chunk, err := a.held, error(nil)
 	for {
 		if len(chunk) > 0 && !c.write(chunk) {
-			c.done("aborted", a.tail.bytes())
+			c.done("aborted", a.space.tail.bytes())
 			panic(http.ErrAbortHandler)
 		}
 		a.held = nil
@@ -41,7 +41,7 @@ func (c *call) deliver(a *answer, v *plugin.Verdict, collapse bool) {
 			break
 		}
 		if chunk == nil {
-			c.done("completed", a.tail.bytes())
+			c.done("completed", a.space.tail.bytes())
 			return
 		}
 	}
@@ -49,30 +49,29 @@ func (c *call) deliver(a *answer, v *plugin.Verdict, collapse bool) {
 	if c.r.Context().Err() != nil {
 		end = "aborted"
 	}
-	c.done(end, a.tail.bytes())
+	c.done(end, a.space.tail.bytes())
 	panic(http.ErrAbortHandler) // a stream that broke off must not look as if it had ended
 }
 
 // write passes bytes on at once; false when the client takes none.
 func (c *call) write(chunk []byte) bool {
-	control := http.NewResponseController(c.w)
-	_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // a net connection has deadlines
+	_ = c.wire.SetWriteDeadline(time.Now().Add(writeTime)) // a net connection has deadlines
 	if _, err := c.w.Write(chunk); err != nil {
 		return false
 	}
-	return control.Flush() == nil
+	return c.wire.Flush() == nil
 }
 
 // collapse makes one JSON of a stream, for a request that did not ask for one.
 func (c *call) collapse(a *answer) {
 	for !a.over {
 		if _, err := a.hold(); err != nil {
-			c.done("failed", a.tail.bytes())
+			c.done("failed", a.space.tail.bytes())
 			panic(http.ErrAbortHandler)
 		}
 	}
 	result, err := c.f.Service.Collapse(c.r.Context(), plugin.CollapseParams{Call: c.id}, a.held)
-	c.done("completed", a.tail.bytes())
+	c.done("completed", a.space.tail.bytes())
 	if err != nil {
 		c.fail(err)
 		return

@@ -64,6 +64,7 @@ type front struct {
 	activity activity
 	stop     chan struct{} // told by the door to end
 	calls    atomic.Uint64
+	leases   leases
 }
 
 // Serve answers on the listener, which must be bound to a literal loopback

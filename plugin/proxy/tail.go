@@ -27,6 +27,12 @@ func (t *tail) add(p []byte) {
 	t.limit = max(2*tailRing, 2*len(t.kept)) // a long event is not searched at every chunk
 }
 
+// reset forgets what is kept, for another stream.
+func (t *tail) reset() {
+	poison(t.kept)
+	t.kept, t.limit = t.kept[:0], 0
+}
+
 // bytes is the last event, or as much of its end as is kept.
 func (t *tail) bytes() []byte {
 	text := bytes.TrimRight(t.kept, "\r\n")

@@ -1,0 +1,150 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/hashicorp/go-hclog"
+
+	"codex-rota/logging"
+	"codex-rota/plugin"
+)
+
+func TestReadAll(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		size, told int64
+	}{
+		{"nothing", 0, 0}, {"nothing, of unknown size", 0, -1}, {"little", 700, 700}, {"little, of unknown size", 700, -1},
+		{"as much as the smallest buffer", leaseLeast, leaseLeast}, {"much, of unknown size", 5*leaseLeast + 1, -1},
+		{"more than was told", 3 * leaseLeast, leaseLeast}, {"more than is kept", leaseMost + 1, leaseMost + 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			want := bytes.Repeat([]byte("0123456789abcdef"), int(test.size)/16+1)[:test.size]
+			var l leases
+			for range 3 { // the second and third time with a used buffer
+				lent, got, err := l.readAll(iotest.HalfReader(bytes.NewReader(want)), test.told)
+				if err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("%d bytes, %v, want %d", len(got), err, len(want))
+				}
+				lent.release()
+			}
+		})
+	}
+	var l leases
+	if _, _, err := l.readAll(iotest.ErrReader(io.ErrUnexpectedEOF), 5); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a body that broke off: %v", err)
+	}
+	if _, _, err := l.readAll(io.LimitReader(zeros{}, maxBody+1), maxBody); !errors.Is(err, errTooLarge) {
+		t.Errorf("a body over the limit: %v", err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestLeaseClasses: a buffer is never smaller than what was asked for, and for what
+// is kept less than twice as large.
+func TestLeaseClasses(t *testing.T) {
+	var l leases
+	for _, size := range []int{1, leaseLeast / 2, leaseLeast/2 + 1, leaseLeast, leaseLeast + 1, 1 << 20, 1<<20 + 1, leaseMost, leaseMost + 1} {
+		if got := len(l.lend(size).buffer); got < size || got >= 2*size && size > 1 {
+			t.Errorf("%d bytes for %d", got, size)
+		}
+	}
+}
+
+// lateTransport answers at once and reads the bodies when it is told to, as a
+// transport may whose backend answers before it has taken the request.
+type lateTransport struct{ bodies []io.ReadCloser }
+
+func (l *lateTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.bodies = append(l.bodies, r.Body)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("data: {}\n\n"))}, nil
+}
+
+// keepingService delivers everything, and looks at a call's body as long as the
+// real one does: until it said deliver.
+type keepingService struct {
+	t    *testing.T
+	body []byte
+	want string
+}
+
+func (s *keepingService) Prepare(_ context.Context, p plugin.PrepareParams, body []byte) (*plugin.Prepared, error) {
+	s.body, s.want = body, string(body)
+	return &plugin.Prepared{Call: p.Call, URL: "http://backend.example/", Timeouts: &plugin.Timeouts{HeadersMs: 60_000, IdleMs: 60_000}}, nil
+}
+
+func (s *keepingService) Response(context.Context, plugin.ResponseParams, []byte) (*plugin.Verdict, error) {
+	if string(s.body) != s.want {
+		s.t.Error("the body is another before the call was decided")
+	}
+	return &plugin.Verdict{Verdict: plugin.VerdictDeliver}, nil
+}
+
+func (s *keepingService) Done(context.Context, plugin.DoneParams, []byte) {}
+
+func (s *keepingService) Collapse(context.Context, plugin.CollapseParams, []byte) (*plugin.CollapseResult, error) {
+	return nil, errors.New("nothing is collapsed here")
+}
+
+func (s *keepingService) HostResponse(e *plugin.Error) *plugin.HostResponse {
+	s.t.Error(e)
+	return &plugin.HostResponse{Status: http.StatusBadRequest}
+}
+
+// TestUploadOutlivesItsCall: what a transport still reads after the call's end is
+// that call's body, whatever other calls have filled their buffers with meanwhile.
+func TestUploadOutlivesItsCall(t *testing.T) {
+	transport := &lateTransport{}
+	f := &front{host: "127.0.0.1:1", Options: Options{HTTP: transport, Log: hclog.NewNullLogger(), Nonce: logging.NewSecret("key"), Service: &keepingService{t: t}}}
+	text := func(i int) string { return strings.Repeat(string(rune('a'+i)), 3*leaseLeast) }
+	const calls = 5
+	for i := range calls {
+		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:1"+BasePath+"/responses", strings.NewReader(text(i)))
+		r.Header.Set("Authorization", "Bearer key")
+		w := httptest.NewRecorder()
+		f.handle(w, r)
+		if w.Code != http.StatusOK || w.Body.String() != "data: {}\n\n" {
+			t.Fatalf("%d %q", w.Code, w.Body)
+		}
+	}
+	for i, body := range transport.bodies {
+		got, err := io.ReadAll(body)
+		if err != nil || string(got) != text(i) {
+			t.Errorf("call %d: another body, or none: %d bytes, %v", i, len(got), err)
+		}
+		if err := body.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := body.Read(make([]byte, 1)); !errors.Is(err, errUploadClosed) {
+			t.Errorf("a closed body reads %v", err)
+		}
+		_ = body.Close() // again: it must not give back what another borrowed by now
+	}
+}
+
+// TestLeaseIsUsedAgain: a buffer comes back when its last holder has let go, not
+// before. (A race build may drop a buffer: only the wrong return is an error.)
+func TestLeaseIsUsedAgain(t *testing.T) {
+	var l leases
+	lent := l.lend(leaseLeast)
+	upload := lent.upload(lent.buffer)
+	lent.release()
+	if other := l.lend(leaseLeast); &other.buffer[0] == &lent.buffer[0] {
+		t.Error("it was lent out while an upload reads it")
+	}
+	_ = upload.Close()
+	if n := testing.AllocsPerRun(100, func() { l.lend(leaseLeast).release() }); n > 3 {
+		t.Errorf("%v allocations for a buffer that was given back", n)
+	}
+}
