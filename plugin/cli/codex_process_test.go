@@ -3,9 +3,12 @@
 package cli
 
 import (
+	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -127,4 +130,62 @@ func TestCodexPoolUnsafe(t *testing.T) {
 		t.Errorf("the person sees %q and %q", got.out, got.err)
 	}
 	c.mustTalk("a 200")
+}
+
+// TestCodexInterrupted: Ctrl-C ends the backend's work with the turn; nothing is
+// learned from it, and the thread goes on.
+func TestCodexInterrupted(t *testing.T) {
+	c := newCodex(t, named("a", "b")...)
+	c.fault("slow-stream", times(1))
+	run := c.start("Say hello.")
+	c.held()
+	run.signal(t, true, syscall.SIGINT)
+	if got := run.shown(); got.out != "" {
+		t.Errorf("the person sees %q", got.out)
+	}
+	c.arrived("the stream's connection is closed", func(calls []sim.Call) bool {
+		return slices.ContainsFunc(calls, func(c sim.Call) bool { return c.Held && c.End == sim.EndGone })
+	})
+	if got := c.states(); got["a"] != "ready" || got["b"] != "ready" {
+		t.Errorf("states %v", got)
+	}
+	c.resume("And again.").mustSay(t, "Hello from a")
+	c.mustTalk("a 200", "a 200")
+	c.mustBeObedient()
+}
+
+// TestCodexMeetsAStranger: another program has the front end's port. This run of
+// Codex cannot know another, and says that its token command failed and why; it
+// gets no key to show. The next run finds the front end where it has moved.
+func TestCodexMeetsAStranger(t *testing.T) {
+	c := newCodex(t, named("a")...)
+	old := c.port()
+	listener, err := proxy.Listen(old)
+	c.do(err)
+	var mu sync.Mutex
+	var shown []string
+	stranger := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown = append(shown, r.Header.Get("Authorization"))
+		http.Error(w, "who are you?", http.StatusBadRequest)
+	})}
+	go func() { _ = stranger.Serve(listener) }()
+	defer stranger.Close()
+	got := c.exec("Say hello.")
+	if got.code == 0 || got.out != "" {
+		t.Errorf("the stranger's answer is taken: %q", got.out)
+	}
+	if want := fmt.Sprintf("another program listens on port %d, where the codex-rota front end should; it moved to port %d: start Codex again", old, c.port()); !strings.Contains(got.log, want) {
+		t.Errorf("Codex's log does not say %q:\n%s", want, got.log)
+	}
+	c.mustTalk()
+	c.exec("Say hello.").mustSay(t, "Hello from a")
+	mu.Lock()
+	defer mu.Unlock()
+	for _, key := range shown {
+		if key != "" {
+			t.Errorf("the stranger was shown %q", key)
+		}
+	}
 }

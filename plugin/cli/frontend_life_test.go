@@ -55,6 +55,17 @@ func (r *rig) runFrontEnd(env []string, flags ...string) ownFrontEnd {
 	return own
 }
 
+// mustEnd waits for its end, with exit code 0.
+func (o ownFrontEnd) mustEnd(r *rig) {
+	r.t.Helper()
+	select {
+	case err := <-o.ended:
+		r.do(err)
+	case <-time.After(hung):
+		r.t.Fatal("the front end runs on")
+	}
+}
+
 // held waits until the simulation holds a model call back.
 func (r *rig) held() {
 	r.t.Helper()
@@ -97,7 +108,7 @@ func TestFrontEndEndsGently(t *testing.T) {
 			if text := <-answered; text != "Hello from a" {
 				t.Errorf("the answer in flight is %q", text)
 			}
-			f.do(<-own.ended)
+			own.mustEnd(f.rig)
 			f.mustBeObedient()
 		})
 	}
@@ -126,10 +137,27 @@ func TestFrontEndIdle(t *testing.T) {
 	if status, body := f.ask("t"); status != 200 {
 		t.Fatalf("status %d: %s", status, body)
 	}
-	f.do(<-own.ended)
+	own.mustEnd(f.rig)
 	f.start()
 	if status, body := f.ask("t"); status != 200 || f.key == old {
 		t.Errorf("status %d: %s", status, body)
+	}
+}
+
+// TestFrontEndThreads: in round-robin each thread has the next account, and keeps
+// it; those of sub-agents share the session's id.
+func TestFrontEndThreads(t *testing.T) {
+	f := &frontEnd{rig: newRig(t, named("a", "b", "c")...)}
+	f.writeSettings(`{"rotation": "round-robin"}`)
+	f.runFrontEnd(nil)
+	f.start()
+	for _, thread := range []string{"main", "sub-agent", "main", "sub-agent"} {
+		if status, body := f.ask(thread); status != 200 {
+			t.Fatalf("status %d: %s", status, body)
+		}
+	}
+	if got := f.seatsAsked(); !slices.Equal(got, []string{"a", "b", "a", "b"}) {
+		t.Errorf("asked %v", got)
 	}
 }
 
@@ -155,9 +183,7 @@ func TestFrontEndVersions(t *testing.T) {
 			if stays := f.key == key; stays != test.stays {
 				t.Errorf("it stays: %t", stays)
 			}
-			if test.stays {
-				end()
-			}
+			end()
 			f.do(<-ended)
 		})
 	}
