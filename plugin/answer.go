@@ -50,7 +50,7 @@ func (s *Service) judge(ctx context.Context, c *call, out outcome, headers []Hea
 		case actMore:
 			return &Verdict{Verdict: VerdictMore}
 		case actForget:
-			c.forgetBody()
+			s.forgetBody(c)
 			return &Verdict{Verdict: VerdictDeliver}
 		case actRenew, actAdopt:
 			out, now = s.renew(ctx, c, d.act == actAdopt), s.now()
@@ -241,7 +241,7 @@ func (s *Service) deliver(c *call, out outcome, headers []Header) *Verdict {
 	c.verdicts = append(c.verdicts, VerdictDeliver)
 	c.status, c.answerHeaders = out.answer.Status, headers
 	s.rememberTurn(c, headers)
-	c.forgetBody()
+	s.forgetBody(c)
 	return v
 }
 
@@ -253,7 +253,7 @@ func (s *Service) reply(c *call, e *Error) *Verdict {
 	if e.Code != CodeCancelled {
 		s.toast("error", e.Message)
 	}
-	c.forgetBody()
+	s.forgetBody(c)
 	return &Verdict{Verdict: VerdictReply, Response: e.Response}
 }
 

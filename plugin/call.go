@@ -162,10 +162,18 @@ func (c *call) isLate(number *int) bool {
 	return *number-*c.firstNumber+1 < c.attempt && c.lastVerdict != nil
 }
 
-// forgetBody frees what only a retry would need.
-func (c *call) forgetBody() {
+// forgetBody frees what only a retry would need. All that is left of the body in
+// the call, its session and its answers are copies.
+func (s *Service) forgetBody(c *call) {
 	c.delivered = true
+	s.giveBack(c.raw)
 	c.body, c.raw, c.head = nil, nil, nil
+}
+
+func (s *Service) giveBack(body []byte) {
+	if s.reclaim != nil && body != nil {
+		s.reclaim(body)
+	}
 }
 
 // sessionFacts is what one session keeps in this process: the instructions it

@@ -31,6 +31,56 @@ func TestCallsAreForgotten(t *testing.T) {
 	}
 }
 
+// A body is given back once, when nothing can ask for it any more, and not before.
+func TestBodiesAreGivenBack(t *testing.T) {
+	answer := func(r *serviceRig, status int) {
+		r.t.Helper()
+		if _, err := r.Response(r.t.Context(), ResponseParams{Call: callID("1"), Status: status, Headers: []Header{{"content-type", "application/json"}}}, []byte(`{}`)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name     string
+		accounts int
+		url      string
+		then     func(*serviceRig)
+		before   int64 // after Prepare
+	}{
+		{"delivered", 1, modelURL, func(r *serviceRig) { answer(r, 400); answer(r, 400) }, 0},
+		{"ended without an answer", 1, modelURL, func(r *serviceRig) {
+			r.Done(r.t.Context(), DoneParams{Call: callID("1"), End: "aborted"}, nil)
+			r.Done(r.t.Context(), DoneParams{Call: callID("1"), End: "aborted"}, nil)
+		}, 0},
+		{"delivered, then ended", 1, modelURL, func(r *serviceRig) {
+			answer(r, 400)
+			r.Done(r.t.Context(), DoneParams{Call: callID("1"), End: "completed"}, nil)
+		}, 0},
+		{"no call of ours", 1, "https://example.com/", func(*serviceRig) {}, 1},
+		{"refused", 0, modelURL, func(*serviceRig) {}, 1},
+		{"no url", 1, "", func(*serviceRig) {}, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newServiceRig(t, test.accounts, rigOptions{})
+			_, err := r.Prepare(t.Context(), PrepareParams{Call: callID("1"), URL: test.url}, body("gpt-5.5"))
+			if got := r.reclaimed.Load(); got != test.before {
+				t.Fatalf("%d bodies were given back by Prepare, want %d (%v)", got, test.before, err)
+			}
+			if test.then(r); r.reclaimed.Load() != 1 {
+				t.Errorf("%d bodies were given back, want 1", r.reclaimed.Load())
+			}
+		})
+	}
+	t.Run("not before a retry", func(t *testing.T) {
+		r := newServiceRig(t, 2, rigOptions{})
+		r.prepare("1", "s")
+		v, err := r.Response(t.Context(), ResponseParams{Call: callID("1"), TransportError: &TransportError{Kind: "reset"}}, nil)
+		if err != nil || v.Verdict != VerdictRetry || r.reclaimed.Load() != 0 {
+			t.Errorf("%+v, %v, %d bodies were given back", v, err, r.reclaimed.Load())
+		}
+	})
+}
+
 // TestSweepDuringAnswers: forgetting old calls and answering for one at the same
 // time share nothing but the table. It needs the race detector to fail.
 func TestSweepDuringAnswers(t *testing.T) {

@@ -22,7 +22,7 @@ func (s *Service) Done(ctx context.Context, p DoneParams, tail []byte) {
 		s.requests.Done(logging.Done{Call: c.id.String(), End: p.End, Duration: milliseconds(p.DurationMs), Tail: tail})
 	}
 	undecided := c.head // a stream that ended before it said anything
-	c.forgetBody()
+	s.forgetBody(c)
 	if p.End == "aborted" || c.status < 200 || c.status > 299 {
 		return // an error's answer was learned from when it came
 	}

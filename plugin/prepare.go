@@ -13,6 +13,14 @@ import (
 // model call passes as it is, with no token of ours; only the Codex CLI has other
 // calls to its backend, and they get an account too.
 func (s *Service) Prepare(ctx context.Context, p PrepareParams, body []byte) (*Prepared, error) {
+	prepared, err := s.prepare(ctx, p, body)
+	if err != nil || prepared.Pass {
+		s.giveBack(body) // no call was remembered with it
+	}
+	return prepared, err
+}
+
+func (s *Service) prepare(ctx context.Context, p PrepareParams, body []byte) (*Prepared, error) {
 	if p.URL == "" {
 		return nil, badParams("url is missing")
 	}

@@ -68,6 +68,7 @@ type Service struct {
 
 	host     atomic.Pointer[string]
 	notify   Notifier
+	reclaim  Reclaimer
 	calls    callTable
 	sessions sessionTable
 	logins   loginTable
@@ -103,6 +104,15 @@ type Notifier func(method string, params any)
 
 // SetNotifier is called at most once, before the first method.
 func (s *Service) SetNotifier(n Notifier) { s.notify = n }
+
+// Reclaimer is given the bytes of a body that Prepare was given, once nothing
+// refers to them: at the delivery or the end of the call, or when Prepare fails.
+// A body that is forgotten in another way it never sees. It must not block.
+type Reclaimer func(body []byte)
+
+// SetReclaimer is called at most once, before the first method. Whoever calls it
+// leaves the bodies to Prepare for good.
+func (s *Service) SetReclaimer(r Reclaimer) { s.reclaim = r }
 
 // Initialize learns the host's name and refuses another protocol.
 func (s *Service) Initialize(_ context.Context, p InitializeParams) (*InitializeResult, error) {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +55,8 @@ type serviceRig struct {
 	dir   string
 	ids   []string // in the order of the list
 	clock *setClock
+
+	reclaimed atomic.Int64 // bodies given back
 
 	mu   sync.Mutex
 	told []string // "level: message" of toasts, the method of others
@@ -107,6 +111,12 @@ func newServiceRig(t testing.TB, accounts int, o rigOptions) *serviceRig {
 		Instructions: instructions.New(instructions.Options{Dir: filepath.Join(r.dir, "cache"), HTTP: o.github, Now: o.now, Log: log}),
 	})
 	r.SetNotifier(r.hear)
+	r.SetReclaimer(func(body []byte) { // whoever still reads it is found out
+		for i := range body {
+			body[i] = '!'
+		}
+		r.reclaimed.Add(1)
+	})
 	t.Cleanup(func() {
 		if err := r.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -178,7 +188,7 @@ func body(model string, input ...string) []byte {
 }
 
 func (r *serviceRig) try(call, session string, data []byte, headers ...Header) (*Prepared, error) {
-	return r.Prepare(r.t.Context(), PrepareParams{Call: callID(call), URL: modelURL, Session: session, Headers: headers}, data)
+	return r.Prepare(r.t.Context(), PrepareParams{Call: callID(call), URL: modelURL, Session: session, Headers: headers}, bytes.Clone(data))
 }
 
 func callID(call string) CallID { return CallID(`"` + call + `"`) }

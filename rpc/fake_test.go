@@ -23,6 +23,7 @@ import (
 // of `tool/run` choose what goes wrong.
 type fakeService struct {
 	notify  plugin.Notifier
+	reclaim plugin.Reclaimer
 	running atomic.Int64
 	hold    chan struct{} // `explain hold` waits for it, whatever its context says
 	bodies  sync.Map      // call → body
@@ -35,6 +36,8 @@ func newFake() *fakeService {
 }
 
 func (f *fakeService) SetNotifier(n plugin.Notifier) { f.notify = n }
+
+func (f *fakeService) SetReclaimer(r plugin.Reclaimer) { f.reclaim = r }
 
 func (f *fakeService) HostResponse(e *plugin.Error) *plugin.HostResponse {
 	return &plugin.HostResponse{Status: 403, Headers: []plugin.Header{}, Body: e.Message}

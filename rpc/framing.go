@@ -50,6 +50,7 @@ func (e *frameError) Error() string { return e.reason }
 type reader struct {
 	in      *bufio.Reader
 	framing framing
+	buffers buffers
 	decided bool
 	skip    int64 // bytes of a refused message that are still to come
 	lost    bool  // the end of the last message is unknown
@@ -186,7 +187,7 @@ func (r *reader) block() (frame, error) {
 		return frame{}, &frameError{reason: h.fault, id: idOf(f.json)}
 	}
 	if h.attached {
-		f.attachment = make([]byte, h.attachment)
+		f.attachment = r.buffers.get(int(h.attachment))
 		if _, err := io.ReadFull(r.in, f.attachment); err != nil {
 			return frame{}, cutShort(err, idOf(f.json))
 		}

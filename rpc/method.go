@@ -18,6 +18,7 @@ import (
 // concurrently.
 type Service interface {
 	SetNotifier(plugin.Notifier)
+	SetReclaimer(plugin.Reclaimer)
 	HostResponse(*plugin.Error) *plugin.HostResponse
 	Initialize(context.Context, plugin.InitializeParams) (*plugin.InitializeResult, error)
 	Prepare(context.Context, plugin.PrepareParams, []byte) (*plugin.Prepared, error)

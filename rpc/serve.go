@@ -68,6 +68,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error 
 	defer s.breakOff(errEnding)
 
 	s.service.SetNotifier(s.notices.put)
+	s.service.SetReclaimer(s.reader.buffers.put)
 	conn := jsonrpc2.NewConn(detached, s, s, jsonrpc2.OnSend(s.sending),
 		jsonrpc2.SetLogger(log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn})))
 	defer conn.Close()

@@ -363,6 +363,51 @@ func TestBytesThatAreNoText(t *testing.T) {
 	})
 }
 
+// TestBuffersAreUsedAgain: a body keeps its bytes until the service gives them
+// back, and then only.
+func TestBuffersAreUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		sent := func(call, body string) []byte {
+			c.send(framed(`{"jsonrpc":"2.0","id":1,"method":"request/prepare","params":{"call":`+call+`,"url":"/responses"}}`, body))
+			got, _ := c.service.bodies.Load(plugin.CallID(call))
+			if string(got.([]byte)) != body {
+				t.Errorf("call %s got %.20q…, want %.20q…", call, got, body)
+			}
+			return got.([]byte)
+		}
+		large := func(fill string) string { return strings.Repeat(fill, smallBuffer) }
+		first, second := sent("1", large("a")), sent("2", large("b"))
+		if string(first) != large("a") {
+			t.Error("a body was overwritten by the next one")
+		}
+		c.service.reclaim(first)
+		c.service.reclaim(second)
+		sent("3", large("c")+"longer than before")
+		sent("4", large("d")[:smallBuffer/2])
+		c.close()
+	})
+}
+
+func TestBuffers(t *testing.T) {
+	var b buffers
+	for _, size := range []int{0, 1, smallBuffer - 1, smallBuffer, smallBuffer + 1, 1 << 20, 1<<20 + 1, maxMessage} {
+		got := b.get(size)
+		if got == nil || len(got) != size || cap(got) < size || cap(got) > max(size*5/4, smallBuffer) {
+			t.Errorf("%d bytes: got %d of %d", size, len(got), cap(got))
+		}
+	}
+	// The pool may forget what it has, as it does under the race detector.
+	for range 100 {
+		used := b.get(1 << 20)
+		b.put(used)
+		if again := b.get(1<<20 - 1); &again[0] == &used[0] {
+			return
+		}
+	}
+	t.Error("a buffer is never used again")
+}
+
 // TestAttachmentReachesTheService compares bytes that a string could not carry.
 func TestAttachmentReachesTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
