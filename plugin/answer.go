@@ -235,8 +235,13 @@ func (s *Service) deliver(c *call, out outcome, headers []Header) *Verdict {
 		return s.reply(c, s.refuse(CodeLoginRequired, time.Time{})) // Codex would burn a token on it (FACTS-hosts 2)
 	}
 	v := &Verdict{Verdict: VerdictDeliver}
-	if s.hostName() == HostOpenCode {
+	switch s.hostName() {
+	case HostOpenCode:
 		v.DropHeaders = response.DropHeaders(headers, s.now(), longestRetryAfter)
+	case HostCodex:
+		if _, ok := header(headers, "location"); ok {
+			v.DropHeaders = []string{"location"} // Codex would take the conversation to wherever it points
+		}
 	}
 	c.verdicts = append(c.verdicts, VerdictDeliver)
 	c.status, c.answerHeaders = out.answer.Status, headers

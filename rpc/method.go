@@ -70,6 +70,7 @@ const (
 	methodInitialize = "initialize"
 	methodPrepare    = "request/prepare"
 	methodAuthorize  = "request/authorize"
+	methodResponse   = "request/response"
 	methodDone       = "request/done"
 	methodShutdown   = "shutdown"
 	methodCancel     = "$/cancelRequest"
@@ -84,7 +85,7 @@ func Methods() []Method {
 		withBody("request/transform", "The half of request/prepare that needs no account.", "the request's body",
 			func(p *plugin.TransformParams) *string { return p.Body }, Service.Transform),
 		plain(methodAuthorize, "The half of request/prepare that needs no body.", service(Service.Authorize)),
-		withBody("request/response", "Tells what came back, and answers what to do about it.", "an error's body, or the stream's bytes from offset on",
+		withBody(methodResponse, "Tells what came back, and answers what to do about it.", "an error's body, or the stream's bytes from offset on",
 			func(p *plugin.ResponseParams) *string { return p.Body }, Service.Response),
 		notification(withBody(methodDone, "Closes a call: usage and late limits are learned from its end.", "the stream's end, from the start of its last event",
 			func(p *plugin.DoneParams) *string { return p.Body }, done)),

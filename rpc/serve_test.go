@@ -169,6 +169,13 @@ func TestDoneComesBeforeTheNextCall(t *testing.T) {
 			t.Errorf("a slow end held the next call up for longer than %s", learnTime)
 		}
 		<-c.service.done
+		retry := `{"jsonrpc":"2.0","id":4,"method":"request/response","params":{"call":2,"status":429,"body":"{}"}}` + "\n"
+		if early := c.send(done + retry); early != "" {
+			t.Errorf("another call's retry was chosen before that: %s", early)
+		}
+		<-c.service.done
+		synctest.Wait()
+		c.out.take()
 		c.close()
 	})
 }

@@ -187,7 +187,8 @@ func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, initialized, learn
 			return
 		}
 	}
-	if c.method == methodPrepare || c.method == methodAuthorize {
+	switch c.method {
+	case methodPrepare, methodAuthorize, methodResponse: // these choose an account
 		waitToLearn(c.ctx, learned)
 	}
 	started := time.Now()
@@ -197,8 +198,8 @@ func (s *session) run(conn *jsonrpc2.Conn, c *call, m Method, initialized, learn
 	s.answer(conn, c, result, err)
 }
 
-// waitToLearn lets the calls that ended before a new one teach what they have to:
-// a limit that was told at a stream's end must not be met again by the next call.
+// waitToLearn lets the calls that ended before a new attempt teach what they have
+// to: a limit that was told at a stream's end must not be met again by it.
 func waitToLearn(ctx context.Context, learned <-chan struct{}) {
 	if learned == nil {
 		return

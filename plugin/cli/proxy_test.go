@@ -393,3 +393,17 @@ func TestFrontEndMeetsAStranger(t *testing.T) {
 		t.Errorf("the log does not say it: %s %v", log, err)
 	}
 }
+
+// TestFrontEndPassesNoRedirectOn: Codex follows one, and would take the
+// conversation to wherever it points.
+func TestFrontEndPassesNoRedirectOn(t *testing.T) {
+	f := newFrontEnd(t, sim.Seat{Name: "a"})
+	f.fault("redirect", times(1))
+	status, body, header := f.send(f.request("t", codexBody("gpt-5.5", "hello")))
+	if status != 307 || header.Get("Location") != "" {
+		t.Errorf("status %d to %q: %s", status, header.Get("Location"), body)
+	}
+	if n := len(f.seatsAsked()); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
