@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/bits"
@@ -55,17 +56,19 @@ func classOf(size int) int {
 	return max(0, bits.Len(uint(size-1))-bits.Len(leaseLeast-1))
 }
 
-func (b *lease) hold() { b.holders.Add(1) }
+// kept reports whether the buffer goes back when it is released.
+func (b *lease) kept() bool {
+	i := classOf(len(b.buffer))
+	return i >= 0 && len(b.buffer) == leaseLeast<<i
+}
 
 // release is called once by each holder, which must not look at the buffer again.
 func (b *lease) release() {
-	if b.holders.Add(-1) > 0 {
+	if b.holders.Add(-1) > 0 || !b.kept() {
 		return
 	}
 	poison(b.buffer)
-	if i := classOf(len(b.buffer)); i >= 0 && len(b.buffer) == leaseLeast<<i {
-		b.from.pools[i].Put(&b.buffer)
-	}
+	b.from.pools[classOf(len(b.buffer))].Put(&b.buffer)
 }
 
 // readAll reads all of r into a buffer on loan; size is what is expected, -1 for
@@ -107,9 +110,15 @@ type upload struct {
 
 var errUploadClosed = errors.New("the body is closed")
 
-func (b *lease) upload(bytes []byte) *upload {
-	b.hold()
-	return &upload{rest: bytes, from: b}
+// upload gives a body that lies in the buffer to a transport. One in a buffer that
+// is not used again needs no watching, and net/http sends it in one write with the
+// head, as it does for its own readers only.
+func (b *lease) upload(body []byte) io.ReadCloser {
+	if !b.kept() {
+		return io.NopCloser(bytes.NewReader(body))
+	}
+	b.holders.Add(1)
+	return &upload{rest: body, from: b}
 }
 
 func (u *upload) Read(p []byte) (int, error) {

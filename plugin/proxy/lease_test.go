@@ -62,6 +62,37 @@ func TestLeaseClasses(t *testing.T) {
 	}
 }
 
+// TestSmallCallIsOneWrite: head and body of a small call go upstream together.
+func TestSmallCallIsOneWrite(t *testing.T) {
+	f := &front{}
+	for _, size := range []int{700, 20 << 10} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", size)))
+		b, err := f.readBody(httptest.NewRecorder(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := b.outgoing(t.Context(), http.MethodPost, &plugin.Prepared{URL: "http://backend.example/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wire writes
+		if err := out.Write(&wire); err != nil || out.ContentLength != int64(size) {
+			t.Fatal(err, out.ContentLength)
+		}
+		if whole := 1 + size/(4<<10); len(wire) > whole+1 || size < 4<<10 && len(wire) != 1 {
+			t.Errorf("%d bytes in the writes %v", size, wire)
+		}
+	}
+}
+
+// writes are the sizes of what was written at a time.
+type writes []int
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, len(p))
+	return len(p), nil
+}
+
 // lateTransport answers at once and reads the bodies when it is told to, as a
 // transport may whose backend answers before it has taken the request.
 type lateTransport struct{ bodies []io.ReadCloser }
