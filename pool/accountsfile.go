@@ -141,6 +141,15 @@ func (e newerVersionError) Error() string {
 // 4. The error says where the file stops making sense and holds none of its
 // text.
 func decodeDocument(data []byte) (document, error) {
+	if doc, ok := scanDocument(data); ok {
+		return doc, nil
+	}
+	return decodeAnyDocument(data)
+}
+
+// decodeAnyDocument is decodeDocument for what this program did not write, and
+// for what is damaged.
+func decodeAnyDocument(data []byte) (document, error) {
 	var outer json.RawMessage
 	if err := json.Unmarshal(data, &outer); err != nil {
 		return document{}, explainJSON(data, err)
@@ -207,6 +216,10 @@ func decodeRecord(raw []byte) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
+	return r.account(extra), nil
+}
+
+func (r *record) account(extra map[string]json.RawMessage) Account {
 	a := Account{
 		ID: r.ID, AccountID: r.AccountID, AccountUserID: r.AccountUserID, UserID: r.UserID, Email: r.Email,
 		Label: r.Label, Tags: r.Tags, Note: r.Note, Enabled: r.Enabled == nil || *r.Enabled,
@@ -218,7 +231,7 @@ func decodeRecord(raw []byte) (Account, error) {
 	if r.State != "" {
 		a.Flag = &Flag{Kind: r.State, Reason: r.Reason, At: time.Time(r.FlaggedAt), RefusedHash: r.RefusedHash}
 	}
-	return a, nil
+	return a
 }
 
 func encodeRecord(a *Account) ([]byte, error) {

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"codex-rota/logging"
 )
 
 // BenchmarkChoose is the pure choice for a new session. DESIGN 10: at most 2 µs
@@ -115,4 +118,61 @@ func benchBook(b *testing.B, book *Book) *BookFile {
 		}
 	})
 	return file
+}
+
+// BenchmarkOpen is the start of a process: both files of a pool in use, read and
+// understood.
+func BenchmarkOpen(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		dir, issuer := benchPool(b, n), newIssuer(b, time.Now)
+		b.Run(fmt.Sprintf("accounts=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := OpenStore(Options{Dir: dir, Refresh: issuer.refresh})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if list, err := s.Accounts(); err != nil || len(list) != n {
+					b.Fatal(len(list), err)
+				}
+			}
+		})
+		list, book, _ := manyAccounts(n)
+		for i := range min(4*n, maxSessions) {
+			book.Bind(fmt.Sprint("ses_", i), list[i%n].ID, t0)
+		}
+		file := benchBook(b, book)
+		b.Run(fmt.Sprintf("book,accounts=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if again := OpenBook(file.options); len(again.book.accounts) != n || again.warning != "" {
+					b.Fatal(again.warning)
+				}
+			}
+		})
+	}
+}
+
+// benchPool writes the accounts file of so many accounts as it is after each has
+// been refreshed, and gives its folder.
+func benchPool(b *testing.B, n int) (dir string) {
+	b.Helper()
+	list := make([]Account, n)
+	for i := range list {
+		p := person{fmt.Sprintf("W%d", i), fmt.Sprintf("u%d", i), fmt.Sprintf("p%d@example.com", i)}
+		list[i] = Account{AccountID: p.account, AccountUserID: p.user + "__" + p.account, UserID: p.user, Email: p.email, Label: fmt.Sprint("n", i),
+			Enabled: true, Plan: "plus", Refresh: logging.NewSecret(fmt.Sprint("rt_", strings.Repeat("0123456789", 9), i)),
+			Access:    logging.NewSecret(p.jwt(t0.Add(time.Hour), strings.Repeat("x", 1200))),
+			ExpiresAt: t0.Add(time.Hour), RefreshedAt: t0, AddedAt: t0, Source: "browser"}
+	}
+	giveIDs(list, map[string]bool{})
+	data, err := WriteAccounts(list)
+	dir = b.TempDir()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, accountsName), data, 0o600)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return dir
 }

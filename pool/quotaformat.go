@@ -19,6 +19,15 @@ type bookFormat struct {
 }
 
 func decodeBook(data []byte) (bookFormat, error) {
+	if file, ok := scanBook(data); ok {
+		return file, nil
+	}
+	return decodeAnyBook(data)
+}
+
+// decodeAnyBook is decodeBook for what this program did not write, and for what is
+// damaged.
+func decodeAnyBook(data []byte) (bookFormat, error) {
 	var head struct {
 		Version int `json:"version"`
 	}
