@@ -225,5 +225,5 @@ func (s *Service) goDo(limit time.Duration, f func(context.Context)) {
 func (s *Service) Close(ctx context.Context) error {
 	s.cancel()
 	s.background.Wait()
-	return errors.Join(s.store.Close(ctx), s.book.Close(ctx), s.texts.Close(ctx), s.requests.Close())
+	return errors.Join(s.store.Close(ctx), s.book.Close(ctx), s.ledger.close(), s.texts.Close(ctx), s.requests.Close())
 }
