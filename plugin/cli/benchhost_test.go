@@ -106,6 +106,11 @@ func (b *bench) hostPlan() (*rig, *benchPlan) {
 		if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"type":"module"}`), 0o600); err != nil {
 			b.t.Fatal(err)
 		}
+		// As there is one in OpenCode's config folders. Without it Bun goes looking for
+		// what the shim imports in the npm registry, and keeps 54 MiB from doing so.
+		if err := os.MkdirAll(filepath.Join(dir, "node_modules"), 0o700); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	return r, &benchPlan{Upstream: backend, Shims: map[string]string{"ours": filepath.Join(ours, "opencode.js"), "floor": filepath.Join(floor, "opencode.js")}}
 }

@@ -248,6 +248,8 @@ export class Call {
 
   /** @param {Verdict} verdict @param {Answer | undefined} answer @param {Prepared} prepared */
   async conclude(verdict, answer, prepared) {
+    // Only another try would need these, and an answer can take minutes.
+    this.body = this.init = this.input = this.request = undefined
     if (verdict.verdict === "reply" && verdict.response) {
       await answer?.cancel()
       this.done("failed")

@@ -93,6 +93,31 @@ test("an undecided stream is sent on chunk by chunk, each byte once, and deliver
   assert.deepEqual(asked.map(({ params, attachment }) => [params.offset, attachment.toString()]), [[0, parts[0]], [9, parts[1]], [18, parts[2]]])
 })
 
+test("the body is kept for another try, and let go when the answer is delivered", async (t) => {
+  const gate = resolvers()
+  const bodies = []
+  const { upstream, link } = await rig(t, {
+    answer: async (request, response) => {
+      response.write(STREAM)
+      await gate.promise
+      response.end()
+    },
+    methods: (url) => ({
+      "request/response": ({ attempt }) => {
+        bodies.push(call.body?.toString())
+        return attempt === 1 ? { verdict: "retry", request: prepared(url) } : { verdict: "deliver" }
+      },
+    }),
+  })
+  const call = new Call(link, HOST_URL, post(BODY))
+  const answer = await call.run()
+  assert.deepEqual(bodies, [BODY, BODY])
+  assert.deepEqual([call.body, call.init, call.input, call.request], [undefined, undefined, undefined, undefined])
+  gate.resolve()
+  assert.equal(await answer.text(), STREAM)
+  assert.deepEqual(upstream.received.map(({ body }) => body.toString()), [BODY, BODY])
+})
+
 test("a stream that ends or passes 1 MiB undecided is delivered", async (t) => {
   for (const size of [0, 10, 3 << 20]) {
     const { stub, send } = await rig(t, {
