@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // The buffers of bodies from leaseLeast to leaseMost are used again: a long
@@ -15,60 +16,88 @@ import (
 const (
 	leaseLeast = 64 << 10
 	leaseMost  = 8 << 20
+	// keptMost is what lies ready in all: many calls at once may leave much more.
+	keptMost = 12 << 20
+	// keptTime is how long they lie ready after the last was given back.
+	keptTime = time.Minute
 )
 
-// leases lends buffers, by powers of two. What nobody borrowed through two
-// collections is freed.
+// leases lends buffers.
 type leases struct {
-	pools [8]sync.Pool // of 64 KiB to 8 MiB; the sizes are leaseLeast << index
+	mu    sync.Mutex
+	kept  [][]byte
+	size  int         // of all that is kept
+	empty *time.Timer // lets them go
 }
 
 // lease is a buffer on loan. It starts with one holder, and goes back when the
 // last of them has released it; one that is never released is collected.
 type lease struct {
-	from    *leases
+	from    *leases // nil for a buffer that is not used again
 	buffer  []byte
 	holders atomic.Int32
 }
 
 // lend gives a buffer with room for size bytes.
 func (l *leases) lend(size int) *lease {
-	b := &lease{from: l}
+	b := &lease{}
 	b.holders.Store(1)
-	if i := classOf(size); i >= 0 {
-		if kept, ok := l.pools[i].Get().(*[]byte); ok {
-			b.buffer = *kept
-		} else {
-			b.buffer = make([]byte, leaseLeast<<i)
-		}
+	if size < leaseLeast || size > leaseMost {
+		b.buffer = make([]byte, size)
 		return b
 	}
-	b.buffer = make([]byte, size)
+	b.from = l
+	if b.buffer = l.take(size); b.buffer == nil {
+		b.buffer = make([]byte, (size+leaseLeast-1)/leaseLeast*leaseLeast)
+	}
 	return b
 }
 
-// classOf is the index of the smallest buffers that hold size bytes, -1 for a size
-// that is not kept.
-func classOf(size int) int {
-	if size <= leaseLeast/2 || size > leaseMost {
-		return -1
+// take gives the smallest of the kept buffers that fits and wastes no more than
+// half, nil when there is none.
+func (l *leases) take(size int) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	best := -1
+	for i, b := range l.kept {
+		if len(b) >= size && len(b) <= 2*size && (best < 0 || len(b) < len(l.kept[best])) {
+			best = i
+		}
 	}
-	return max(0, bits.Len(uint(size-1))-bits.Len(leaseLeast-1))
+	if best < 0 {
+		return nil
+	}
+	b := l.kept[best]
+	l.kept = slices.Delete(l.kept, best, best+1)
+	l.size -= len(b)
+	return b
 }
 
-// kept reports whether the buffer goes back when it is released.
-func (b *lease) kept() bool {
-	i := classOf(len(b.buffer))
-	return i >= 0 && len(b.buffer) == leaseLeast<<i
+func (l *leases) giveBack(b []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size+len(b) > keptMost {
+		return
+	}
+	l.kept, l.size = append(l.kept, b), l.size+len(b)
+	if l.empty == nil {
+		l.empty = time.AfterFunc(keptTime, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.kept, l.size = nil, 0
+		})
+	} else {
+		l.empty.Reset(keptTime)
+	}
 }
 
 // release is called once by each holder, which must not look at the buffer again.
 func (b *lease) release() {
-	if b.holders.Add(-1) > 0 || !b.kept() {
+	if b.holders.Add(-1) > 0 || b.from == nil {
 		return
 	}
 	poison(b.buffer)
-	b.from.pools[classOf(len(b.buffer))].Put(&b.buffer)
+	b.from.giveBack(b.buffer)
 }
 
 // readAll reads all of r into a buffer on loan; size is what is expected, -1 for
@@ -114,7 +143,7 @@ var errUploadClosed = errors.New("the body is closed")
 // is not used again needs no watching, and net/http sends it in one write with the
 // head, as it does for its own readers only.
 func (b *lease) upload(body []byte) io.ReadCloser {
-	if !b.kept() {
+	if b.from == nil {
 		return io.NopCloser(bytes.NewReader(body))
 	}
 	b.holders.Add(1)
