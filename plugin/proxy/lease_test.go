@@ -73,6 +73,11 @@ func TestLeaseSizes(t *testing.T) {
 func TestLeasesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l leases
+		state := func() (buffers, size int) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return len(l.kept), l.size
+		}
 		lent := make([]*lease, 64)
 		for i := range lent {
 			lent[i] = l.lend(1 << 20)
@@ -80,18 +85,18 @@ func TestLeasesAreBounded(t *testing.T) {
 		for _, b := range lent {
 			b.release()
 		}
-		if l.size != keptMost || len(l.kept) != keptMost>>20 {
-			t.Errorf("%d buffers, %d bytes are kept", len(l.kept), l.size)
+		if buffers, size := state(); size != keptMost || buffers != keptMost>>20 {
+			t.Errorf("%d buffers, %d bytes are kept", buffers, size)
 		}
 		time.Sleep(keptTime - time.Second)
 		l.lend(1 << 20).release()
 		time.Sleep(keptTime - time.Second)
-		if len(l.kept) == 0 {
+		if buffers, _ := state(); buffers == 0 {
 			t.Error("let go although one was used")
 		}
 		time.Sleep(2 * time.Second)
-		if len(l.kept) != 0 || l.size != 0 {
-			t.Errorf("%d buffers, %d bytes are kept for ever", len(l.kept), l.size)
+		if buffers, size := state(); buffers != 0 || size != 0 {
+			t.Errorf("%d buffers, %d bytes are kept for ever", buffers, size)
 		}
 	})
 }
