@@ -137,6 +137,7 @@ func (b *bench) frontRows() []figure {
 	}
 	f.load(f.front, 8, 200, bodies[0].body, 0)
 	memory := []figure{sample("resident after 200 requests", "MiB", []float64{f.resident()}, nil, nil)}
+	memory = f.growth(memory, bodies[0].body, bodies[1].body) // before 64 clients of 1 MB leave their mark
 	var rows []figure
 	for _, clients := range []int{8, 64} {
 		for _, size := range bodies {
@@ -149,10 +150,11 @@ func (b *bench) frontRows() []figure {
 				row = row.atMost(size.limit)
 			}
 			rows = append(rows, row, sample(name+", flat out: time to the first byte", "ms", flat.ours, flat.direct, nil),
-				rateRow(name, flat, clients == 8 && size.name == "1 KB"))
+				rateRow(name, flat, clients == 8 && size.name == "1 KB"), sample(name+", flat out: CPU per request", "ms", flat.cpu, nil, nil))
 		}
 	}
-	return append(rows, f.growth(memory, bodies[0].body)...)
+	memory = append(memory, sample("resident after 64 clients of 1 MB too", "MiB", []float64{f.resident()}, nil, nil))
+	return append(rows, memory...)
 }
 
 // leisure gives the added time to the first byte: of each of several rounds, the
@@ -170,11 +172,13 @@ func (f *frontBench) leisure(clients, calls int, between time.Duration, body []b
 }
 
 // flatOutResult is a load without pauses, through the front end and without it.
-type flatOutResult struct{ ours, direct, rate, directRate []float64 }
+type flatOutResult struct{ ours, direct, rate, directRate, cpu []float64 }
 
 func (f *frontBench) flatOut(clients, calls int, body []byte) (r flatOutResult) {
 	for range 3 {
+		before := f.cpu()
 		through, rate := f.load(f.front, clients, calls, body, 0)
+		r.cpu = append(r.cpu, (f.cpu()-before)/float64(calls))
 		straight, directRate := f.load(f.direct, clients, calls, body, 0)
 		r.ours, r.direct = append(r.ours, through...), append(r.direct, straight...)
 		r.rate, r.directRate = append(r.rate, rate), append(r.directRate, directRate)
@@ -191,11 +195,33 @@ func rateRow(name string, r flatOutResult, held bool) figure {
 	return row
 }
 
-// growth: resident memory over 20,000 requests more.
-func (f *frontBench) growth(rows []figure, body []byte) []figure {
+// growth: resident memory over 20,000 small requests more, and 5,000 large ones.
+func (f *frontBench) growth(rows []figure, small, large []byte) []figure {
+	row := func(format string, n int) {
+		rows = append(rows, sample(fmt.Sprintf(format, n), "MiB", []float64{f.resident()}, nil, nil))
+	}
 	for n := 5000; n <= 20000; n += 5000 {
-		f.load(f.front, 8, 5000, body, 0)
-		rows = append(rows, sample(fmt.Sprintf("resident after %d requests more", n), "MiB", []float64{f.resident()}, nil, nil))
+		f.load(f.front, 8, 5000, small, 0)
+		row("resident after %d requests more", n)
+	}
+	for n := 1000; n <= 5000; n += 2000 {
+		f.load(f.front, 8, min(n, 2000), large, 0)
+		row("resident after %d requests of 1 MB by 8 clients more", n)
 	}
 	return rows
+}
+
+// cpu is the time that the front end has had of the processors, in milliseconds;
+// 0 where the system does not tell.
+func (f *frontBench) cpu() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the name before it may hold spaces
+	var user, system float64
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		return 0
+	}
+	return (user + system) * 10 // ticks of a hundredth of a second, as on every Linux
 }
