@@ -20,7 +20,8 @@ type BookOptions struct {
 	Now      func() time.Time
 	Log      hclog.Logger
 	// Delay is how long changes that may be lost are gathered before they are
-	// written; 0 is half a second.
+	// written; 0 is half a second. Where a write takes long it is fifty times as
+	// long as the last one took, up to 5 s.
 	Delay time.Duration
 	// Holding gives what tells whether the store has an account (Store.Holding);
 	// what is known of one that it has not is no longer written. Nil holds every
@@ -48,7 +49,8 @@ type BookFile struct {
 
 	timer    *time.Timer    // not nil while a write behind is due or running
 	behind   sync.WaitGroup // that write
-	pause    time.Duration  // until the next one: Delay, longer after failures
+	pause    time.Duration  // until the next one: Delay, longer after failures and long writes
+	took     time.Duration  // what the last write took
 	failures int            // of the writes behind, in a row
 	closed   bool
 }
@@ -56,6 +58,10 @@ type BookFile struct {
 const (
 	defaultDelay = 500 * time.Millisecond
 	longestPause = 30 * time.Second
+
+	gatherFactor  = 50
+	longestGather = 5 * time.Second
+
 	bookLockWait = 2 * time.Second
 	asideKept    = 5
 )

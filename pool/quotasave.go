@@ -29,6 +29,7 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 	}
 	defer unlock()
 	b.sweep()
+	began := time.Now() // the wait for the lock is another process's work
 	file, upTo, ok, err := b.prepare(edit)
 	if err != nil || !ok {
 		return false, err
@@ -40,7 +41,7 @@ func (b *BookFile) save(ctx context.Context, need uint64, edit func(*Book) bool)
 	if err := b.options.disk.replaceUnsynced(b.options.Path, data); err != nil {
 		return false, b.saveError(err)
 	}
-	return true, b.written(upTo)
+	return true, b.written(upTo, time.Since(began))
 }
 
 // sweep takes away, once, what processes left that were killed while they wrote
@@ -92,9 +93,10 @@ func (b *BookFile) prepare(edit func(*Book) bool) (file bookFormat, upTo uint64,
 
 // written notes that the file holds everything up to a change. The file's lock
 // is held, so what lies there is what was written.
-func (b *BookFile) written(upTo uint64) error {
+func (b *BookFile) written(upTo uint64, took time.Duration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.took = took
 	b.book.saved = max(b.book.saved, upTo)
 	info, err := b.options.disk.stat(b.options.Path)
 	if err != nil {
@@ -160,7 +162,8 @@ func (b *BookFile) writeBehind() {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.pause = b.options.Delay
+	// A write takes longer the more is known: it gets a fiftieth of the time.
+	b.pause = max(b.options.Delay, min(gatherFactor*b.took, longestGather))
 	if err != nil {
 		b.failures++
 		b.pause = min(b.options.Delay<<min(b.failures, 10), longestPause)
