@@ -70,9 +70,12 @@ func when(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC().Truncate(time.Millisecond)
+	t = told(t)
 	return &t
 }
+
+// told is a time as JSON tells it.
+func told(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // AccountsUpdate changes the fields that are present in p, of one account.
 func (s *Service) AccountsUpdate(ctx context.Context, p AccountsUpdateParams) (*AccountResult, error) {
@@ -213,13 +216,15 @@ func (s *Service) accountStates() []AccountState {
 	if err != nil {
 		return nil
 	}
-	now := s.now()
-	known := s.book.FactsOf(accounts)
-	out := make([]AccountState, len(known))
-	for i := range out {
+	states := s.book.StatesOf(accounts, s.now())
+	out, times := make([]AccountState, len(states)), make([]time.Time, len(states)) // times in one piece: there may be thousands
+	for i, state := range states {
 		a := &accounts.All()[i]
-		state := pool.StateOf(a, &known[i], "", now)
-		out[i] = AccountState{ID: a.ID, Label: a.Label, State: string(state.Name), Until: when(state.Until), Reason: state.Reason, pinned: a.Pinned}
+		out[i] = AccountState{ID: a.ID, Label: a.Label, State: string(state.Name), Reason: state.Reason, pinned: a.Pinned}
+		if !state.Until.IsZero() {
+			times[i] = told(state.Until)
+			out[i].Until = &times[i]
+		}
 	}
 	return out
 }

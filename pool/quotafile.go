@@ -163,6 +163,20 @@ func (b *BookFile) FactsOf(accounts *Roster) []Facts {
 	return out
 }
 
+// StatesOf gives StateOf for each of the accounts, for every model, as of one
+// moment and for the price of one look.
+func (b *BookFile) StatesOf(accounts *Roster, now time.Time) []State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.look(now)
+	out := make([]State, len(accounts.All()))
+	for i := range out {
+		a := &accounts.accounts[i]
+		out[i] = StateOf(a, b.book.facts(a.ID), "", now)
+	}
+	return out
+}
+
 // SessionAccount is the account that a session's last call went to, "" for a
 // session that is new.
 func (b *BookFile) SessionAccount(session string, now time.Time) string {

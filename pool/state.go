@@ -130,7 +130,7 @@ func (h *hold) collect(f *Facts, model string, now time.Time) {
 	for i := range f.Windows {
 		// A spent window blocks by itself: a 200 may be what told it.
 		if w := &f.Windows[i]; w.Exhausted() && w.ResetAt.After(now) && accountWide(w.Name) {
-			h.add(BlockQuota, w.ResetAt, w.Name, "the "+w.Name+" quota window is spent")
+			h.add(BlockQuota, w.ResetAt, w.Name, spentReason(w.Name))
 		}
 	}
 	for i := range f.Blocks {
@@ -138,6 +138,15 @@ func (h *hold) collect(f *Facts, model string, now time.Time) {
 			h.addBlock(f, b, now)
 		}
 	}
+}
+
+// spentReason is of an account-wide window. It is asked for each account of a
+// refused call, so it makes no new text.
+func spentReason(window string) string {
+	if window == WindowPrimary {
+		return "the primary quota window is spent"
+	}
+	return "the secondary quota window is spent"
 }
 
 func (h *hold) addBlock(f *Facts, b *Block, now time.Time) {
