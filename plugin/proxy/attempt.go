@@ -78,6 +78,11 @@ func (c *call) send(parent context.Context, p *plugin.Prepared) (*answer, error)
 		stop(nil)
 		return nil, cause(ctx, err)
 	}
+	if response.StatusCode < http.StatusOK { // a 101: nobody asked for another protocol
+		a.late.Stop()
+		stop(nil)
+		return nil, errors.Join(fmt.Errorf("the backend answered %s", response.Status), response.Body.Close())
+	}
 	a.take(ctx, response)
 	if a.ok() {
 		a.late.Stop() // of a stream the service says how long it is looked at

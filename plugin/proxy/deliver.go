@@ -29,6 +29,9 @@ func (c *call) deliver(a *answer, v *plugin.Verdict, collapse bool) {
 			c.w.Header().Add(h[0], h[1])
 		}
 	}
+	if c.w.Header().Get("Content-Type") == "" {
+		c.w.Header()["Content-Type"] = nil // or net/http would guess one
+	}
 	c.w.WriteHeader(a.status)
 	chunk, err := a.held, error(nil)
 	for {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -60,6 +61,14 @@ func TestKnock(t *testing.T) {
 		_, _ = w.Write([]byte(`{"mac":"` + strings.Repeat("0", 64) + `","version":"9.9.9"}`))
 	}))
 	defer liar.Close()
+	// Before its first start a front end has no key, and a proof under none is
+	// anybody's.
+	keyless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		port, _ := strconv.Atoi(r.Host[strings.LastIndex(r.Host, ":")+1:])
+		self := Self{"9.9.9", "s"}
+		_ = json.NewEncoder(w).Encode(Proof{MAC: prove(logging.Secret{}, purposeKnock, port, r.URL.Query().Get("challenge"), self), Self: self})
+	}))
+	defer keyless.Close()
 	mute, err := Listen(0) // accepts, and never says a word
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +90,7 @@ func TestKnock(t *testing.T) {
 		{"with a key of another start", port, "wrong", ErrStranger},
 		{"through a stranger who passes on what we say", serverPort(t, relay), "right", ErrStranger},
 		{"a stranger who answers anything", serverPort(t, liar), "right", ErrStranger},
+		{"a stranger who guesses that there is no key yet", serverPort(t, keyless), "", ErrStranger},
 		{"a stranger who says nothing", mute.Addr().(*net.TCPAddr).Port, "right", ErrStranger},
 		{"nobody", nobody, "right", ErrNobody},
 	} {

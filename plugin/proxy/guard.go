@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ func refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
 	_ = control.EnableFullDuplex() // HTTP/1 is all there is here, and has it
 	kind, body := shownBody(why.status, why.message)
 	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // complete for the client before its own body is
 	w.Header().Set("Connection", "close")
 	if why.status == http.StatusUpgradeRequired {
 		w.Header().Set("Upgrade", "HTTP/1.1")

@@ -8,9 +8,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +83,9 @@ func Serve(ctx context.Context, listener net.Listener, o Options) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    256 << 10,
-		ErrorLog:          o.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		// "OPTIONS *" is judged at the door too.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     o.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	server.ErrorLog.SetFlags(log.Flags() &^ (log.Ldate | log.Ltime))
 	failed := make(chan error, 1)
@@ -120,6 +124,7 @@ func Serve(ctx context.Context, listener net.Listener, o Options) error {
 func (f *front) handle(w http.ResponseWriter, r *http.Request) {
 	f.activity.begin()
 	defer f.activity.end()
+	defer f.fault()
 	if refused := f.admit(r); refused != nil {
 		refuse(w, r, refused)
 		return
@@ -129,4 +134,18 @@ func (f *front) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.relay(w, r)
+}
+
+// fault tells of a panic, which ends this call alone; what net/http says of one is
+// below the level of the front end's log.
+func (f *front) fault() {
+	p := recover()
+	switch p {
+	case nil:
+		return
+	case http.ErrAbortHandler:
+	default:
+		f.Log.Error("panic", "panic", logging.RedactString(fmt.Sprint(p)), "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler) // an answer that had begun must not look as if it had ended
 }

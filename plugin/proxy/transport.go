@@ -14,6 +14,14 @@ import (
 // errSilent is why an attempt was stopped for taking too long.
 var errSilent = errors.New("nothing came from OpenAI for too long")
 
+// A connection on which nothing came for pingAfter is asked whether it lives, and
+// given up when that is not answered within pingTimeout: a model may think for
+// minutes, and its connection answers all the while.
+const (
+	pingAfter   = 15 * time.Second
+	pingTimeout = 15 * time.Second
+)
+
 // Transport sends model calls. It adds nothing to a request and unpacks nothing:
 // the bytes that go out are those that were prepared.
 func Transport() *http.Transport {
@@ -21,6 +29,9 @@ func Transport() *http.Transport {
 	t.DisableCompression = true
 	t.MaxResponseHeaderBytes = 256 << 10
 	t.MaxIdleConnsPerHost = 64
+	// A connection that died unseen, as when a laptop slept or changed its network,
+	// would keep the call until its head is late.
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
 	t.DialContext = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	return t
 }
