@@ -56,6 +56,8 @@ type Doctor struct {
 	// is none in them.
 	Others      []ImportFile
 	Placeholder string
+	// LongLocks are lock files that a process rightly holds for as long as it runs.
+	LongLocks []string
 	// Hosts looks at how the hosts are set up, and sets them up again if told to.
 	Hosts func(ctx context.Context, fix bool) []Check
 	Fix   bool // mend what is safe

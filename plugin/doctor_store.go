@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +115,9 @@ func (d *Doctor) checkLocks(ctx context.Context) {
 	}
 	for _, h := range held {
 		file := filepath.Base(h.Path)
+		if slices.Contains(d.LongLocks, file) {
+			continue
+		}
 		switch {
 		case h.Alive:
 			d.fail(name, fmt.Sprintf("end that process if it hangs: kill %d", h.Holder.PID), "%s is held by process %d since %s, more than a minute",

@@ -13,6 +13,7 @@ import (
 	"codex-rota/logging"
 	"codex-rota/plugin"
 	"codex-rota/plugin/host"
+	"codex-rota/plugin/proxy"
 	"codex-rota/pool"
 )
 
@@ -52,6 +53,7 @@ func (a *app) doctor(ctx context.Context, asJSON, fix bool) (err error) {
 	d := plugin.Doctor{
 		Root: root, Store: store, Book: book, Settings: settings, Warnings: warnings, HTTP: httpClient(), Now: time.Now,
 		Sensitive: !asJSON && !settings.MaskEmail, Others: a.importFiles(), Placeholder: host.Placeholder, Hosts: a.checkHosts, Fix: fix,
+		LongLocks: []string{proxy.RunLock},
 	}
 	diagnosis := d.Examine(ctx)
 	if asJSON {

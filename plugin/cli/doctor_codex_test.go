@@ -1,12 +1,33 @@
 package cli
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"codex-rota/plugin/host"
+	"codex-rota/plugin/proxy"
 )
+
+// muteFrontEnd holds the place of the front end, and its port, and proves nothing.
+func muteFrontEnd(r *rig) []string {
+	r.t.Helper()
+	place := proxy.Place{Root: r.root()}
+	release, err := place.Take(r.t.Context())
+	r.do(err)
+	r.t.Cleanup(release)
+	port, err := place.Port(r.t.Context())
+	r.do(err)
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	r.do(server.Listener.Close())
+	server.Listener, err = proxy.Listen(port)
+	r.do(err)
+	server.Start()
+	r.t.Cleanup(server.Close)
+	return nil
+}
 
 func doctorCodex() []doctorCase {
 	type change func(*host.CodexOptions)
@@ -70,6 +91,12 @@ func doctorCodex() []doctorCase {
 			r.do(os.Remove(filepath.Join(r.dir, ".codex/codex-rota/install.json"))) // it knows where Codex was
 			r.withoutCodex()
 		}), line: "codex", level: "warn", says: "codex is not in PATH", mend: "npm install -g @openai/codex"},
+		{name: "a front end that runs", spoil: func(r *rig) []string {
+			r.must("token", "--front-end")
+			r.t.Cleanup(r.endFrontEnd)
+			return nil
+		}, line: "locks", level: "ok", says: "none"},
+		{name: "a front end that does not answer", spoil: muteFrontEnd, line: "front end", level: "fail", says: "runs, and does not answer", mend: "codex-rota proxy", exit: 1},
 		{name: "a config of Codex that does not parse", spoil: func(r *rig) []string {
 			r.write(codexConfig, "model = = 1\n")
 			return nil

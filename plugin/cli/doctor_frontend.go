@@ -29,6 +29,8 @@ func (a *app) checkFrontEnd(ctx context.Context) []plugin.Check {
 		c.Result, c.Detail = plugin.CheckOK, fmt.Sprintf("version %s answers on port %d", proof.Version, port)
 	case errors.Is(err, proxy.ErrNobody):
 		c.Result, c.Detail = plugin.CheckOK, fmt.Sprintf("not running; Codex starts it on port %d", port)
+	case place.Taken(ctx):
+		c.Detail, c.Mend = fmt.Sprintf("%v (port %d)", errMute, port), endMute
 	default:
 		c.Result, c.Mend = plugin.CheckWarn, "codex-rota token --front-end"
 		c.Detail = fmt.Sprintf("another program listens on its port %d; it moves to another one when it is started", port)

@@ -168,15 +168,29 @@ func (a *app) startFrontEnd() (*startedFrontEnd, error) {
 	return f, nil
 }
 
+// errMute says that a front end holds the place and does not answer: it hangs, or
+// the machine is very busy. endMute is what ends it.
+var errMute = errors.New("the front end runs, and does not answer")
+
+const endMute = "end the process: codex-rota proxy"
+
 // notStarted says why there is no front end, as well as it can be known from here.
 func (a *app) notStarted(port int, err error) error {
 	listener, lerr := proxy.Listen(port)
-	if lerr != nil && !(proxy.Place{Root: a.root()}).Taken(context.Background()) {
+	taken := (proxy.Place{Root: a.root()}).Taken(context.Background())
+	switch {
+	case lerr == nil:
+		err = errors.Join(err, listener.Close())
+	case taken:
+		return fmt.Errorf("%w within %s. If that goes on, %s", errMute, frontEndWait, endMute)
+	default:
 		return &strangerError{port}
 	}
-	if lerr == nil {
-		err = errors.Join(err, listener.Close())
+	_, closer, lerr := a.frontEndLog()
+	if lerr != nil { // then it could not log why either
+		return fmt.Errorf("the front end did not start (%w): %w", err, lerr)
 	}
+	_ = closer.Close() // nothing was written
 	return fmt.Errorf("the front end did not start (%w); its log: %s", err, filepath.Join(a.requestLogDir(), logging.PluginLog))
 }
 
@@ -217,6 +231,9 @@ func (a *app) stopFrontEnd(ctx context.Context) error {
 		return err
 	}
 	pid, err := proxy.Visit{Port: port, Nonce: nonce}.Stop(ctx)
+	if errors.Is(err, proxy.ErrStranger) && place.Taken(ctx) {
+		err = fmt.Errorf("%w. To end it: %s", errMute, endMute)
+	}
 	if err != nil {
 		return fmt.Errorf("the front end could not be ended: %w", err)
 	}

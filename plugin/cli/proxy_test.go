@@ -394,6 +394,30 @@ func TestFrontEndMeetsAStranger(t *testing.T) {
 	}
 }
 
+// TestFrontEndSaysWhyItIsNotThere: the reason is on stderr where it can be known,
+// also when no log could be written.
+func TestFrontEndSaysWhyItIsNotThere(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		spoil func(r *rig)
+		says  string
+	}{
+		{"no log", func(r *rig) { r.do(os.MkdirAll(r.file("logs/codex-plugin/plugin.log"), 0o700)) }, "plugin.log: is a directory"},
+		{"no key", func(r *rig) { r.do(os.Mkdir(r.file(proxy.NonceFile), 0o700)) }, proxy.NonceFile},
+		{"one that hangs", func(r *rig) { _ = muteFrontEnd(r) }, "the front end runs, and does not answer within 4s. If that goes on, end the process: codex-rota proxy"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sim.Seat{Name: "a"})
+			test.spoil(r)
+			out, stderr, code := r.exit("token", "--front-end")
+			if code == 0 || out != "" || !strings.Contains(stderr, test.says) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("exit %d, stdout %q, stderr %q; want %q", code, out, stderr, test.says)
+			}
+		})
+	}
+}
+
 // TestFrontEndPassesNoRedirectOn: Codex follows one, and would take the
 // conversation to wherever it points.
 func TestFrontEndPassesNoRedirectOn(t *testing.T) {

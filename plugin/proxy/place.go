@@ -26,7 +26,7 @@ import (
 const (
 	PortFile  = "front-end.json"
 	NonceFile = "front-end.nonce"
-	runLock   = "front-end.lock"      // held for as long as a front end accepts requests
+	RunLock   = "front-end.lock"      // held for as long as a front end accepts requests
 	portLock  = "front-end-port.lock" // held while the port is chosen
 )
 
@@ -176,7 +176,7 @@ const takeTime = 300 * time.Millisecond
 // Take takes the place; release gives it back and may be called again. The error
 // is ErrRunning or the file system's.
 func (p Place) Take(ctx context.Context) (release func(), err error) {
-	lock, err := p.lock(ctx, runLock, takeTime)
+	lock, err := p.lock(ctx, RunLock, takeTime)
 	if errors.Is(err, errHeld) {
 		return nil, ErrRunning
 	}
@@ -188,7 +188,7 @@ func (p Place) Take(ctx context.Context) (release func(), err error) {
 
 // Taken reports whether a front end holds the place.
 func (p Place) Taken(ctx context.Context) bool {
-	lock, err := p.lock(ctx, runLock, 0)
+	lock, err := p.lock(ctx, RunLock, 0)
 	if err == nil {
 		_ = lock.Unlock() // it ends with the process at the latest
 	}
