@@ -144,6 +144,25 @@ func TestFrontEndIdle(t *testing.T) {
 	}
 }
 
+// TestFrontEndKeepsNothingOpen: a pipe that Codex was given, as test runners and
+// shells do, ends with Codex and its token command, not with the front end.
+func TestFrontEndKeepsNothingOpen(t *testing.T) {
+	r := newRig(t, sim.Seat{Name: "a"})
+	t.Cleanup(r.endFrontEnd)
+	reader, writer, err := os.Pipe()
+	r.do(err)
+	defer reader.Close()
+	cmd := exec.Command(binary, "token", "--front-end")
+	cmd.Env, cmd.ExtraFiles = r.env(os.Environ()), []*os.File{writer}
+	r.witness.watch(cmd)
+	r.do(cmd.Run())
+	r.do(writer.Close())
+	r.do(reader.SetReadDeadline(time.Now().Add(10 * time.Second)))
+	if n, err := reader.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("the pipe is still open: %v", err)
+	}
+}
+
 // TestFrontEndThreads: in round-robin each thread has the next account, and keeps
 // it; those of sub-agents share the session's id.
 func TestFrontEndThreads(t *testing.T) {

@@ -41,11 +41,15 @@ func (a *app) proxy(ctx context.Context, idle time.Duration) (err error) {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	inherited := dropInherited()
 	log, closer, err := a.frontEndLog()
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
+	if inherited != nil {
+		log.Warn("what the front end was given open could not be closed", "reason", inherited)
+	}
 	err = a.answerCodex(ctx, idle, log)
 	if errors.Is(err, proxy.ErrRunning) {
 		fmt.Fprintln(a.Err, "The front end runs already.")

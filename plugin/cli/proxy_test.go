@@ -217,6 +217,10 @@ func TestFrontEndGuardsItsDoor(t *testing.T) {
 			r.Header.Set("Connection", "Upgrade")
 			r.Header.Set("Upgrade", "websocket")
 		}, 426, "plain HTTP"},
+		{"a question about everything", func(r *http.Request) {
+			r.Method, r.URL.Opaque = http.MethodOptions, "*"
+			r.Header.Del("Authorization")
+		}, 400, "codex-rota doctor"},
 		{"another folder", func(r *http.Request) { r.URL.Path = "/backend-api/wham/usage" }, 404, "nothing"},
 		{"out of the folder", func(r *http.Request) { r.URL.Opaque = "//" + r.Host + proxy.BasePath + "/../wham/usage" }, 404, "nothing"},
 		{"the door without a challenge", func(r *http.Request) { r.URL.Path = proxy.DoorPath }, 400, "door"},
