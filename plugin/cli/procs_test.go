@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,16 +14,16 @@ import (
 // /proc/PID/cmdline and environ. Where there is no /proc it sees nothing.
 type procs struct {
 	mu     sync.Mutex
-	looks  map[int]int  // how often each living process was looked at
-	family map[int]bool // those below this process
+	since  map[int]time.Time // when each living process was seen first
+	family map[int]bool      // those below this process
 	texts  map[int][]string
 }
 
-var seenProcesses = &procs{looks: map[int]int{}, family: map[int]bool{os.Getpid(): true}, texts: map[int][]string{}}
+var seenProcesses = &procs{since: map[int]time.Time{}, family: map[int]bool{os.Getpid(): true}, texts: map[int][]string{}}
 
-// looksEach is how often one process is looked at: at first it may still be its
-// parent's image.
-const looksEach = 3
+// youth is for how long a process is looked at: at first it is still its parent's
+// image, on a busy machine for many looks.
+const youth = time.Second
 
 // follow looks again and again until stop is closed.
 func (p *procs) follow(stop <-chan struct{}) {
@@ -43,30 +44,44 @@ func (p *procs) look() {
 	if err != nil {
 		return
 	}
-	alive := map[int]int{}
+	alive := map[int]time.Time{}
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
 			continue
 		}
-		alive[pid] = p.looks[pid] + 1
-		if pid == os.Getpid() || alive[pid] > looksEach {
+		first, known := p.since[pid]
+		if !known {
+			first = time.Now()
+			p.family[pid] = p.isBelow(pid)
+		}
+		alive[pid] = first
+		if pid == os.Getpid() || !p.family[pid] || time.Since(first) > youth {
 			continue
 		}
 		dir := filepath.Join("/proc", entry.Name())
-		if alive[pid] == 1 {
-			p.family[pid] = p.family[parentOf(dir)]
-		}
-		if !p.family[pid] {
-			continue
-		}
 		arguments, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 		environment, err2 := os.ReadFile(filepath.Join(dir, "environ"))
-		if err == nil && err2 == nil { // else it has ended
-			p.texts[pid] = append(p.texts[pid], string(arguments)+"\x00"+string(environment))
+		text := string(arguments) + "\x00" + string(environment)
+		if err == nil && err2 == nil && !slices.Contains(p.texts[pid], text) { // else it has ended
+			p.texts[pid] = append(p.texts[pid], text)
 		}
 	}
-	p.looks = alive
+	p.since = alive
+}
+
+// isBelow climbs from a new process to this one: those between may be as new.
+func (p *procs) isBelow(pid int) bool {
+	for pid > 1 {
+		if pid == os.Getpid() {
+			return true
+		}
+		if _, known := p.since[pid]; known {
+			return p.family[pid]
+		}
+		pid = parentOf(filepath.Join("/proc", strconv.Itoa(pid)))
+	}
+	return false
 }
 
 // parentOf reads the fourth field of stat; the second is a name in brackets that
