@@ -94,6 +94,28 @@ func TestReadme(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what is added to Codex's config", func(t *testing.T) {
+		block := regexp.MustCompile("(?s)```toml\n(.*?)```").FindStringSubmatch(text)
+		codex, err := r.app.codex(4141)
+		if err != nil || block == nil {
+			t.Fatalf("README has no such block (%v)", err)
+		}
+		var documented, known []string
+		table := ""
+		for line := range strings.Lines(block[1]) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "["); ok {
+				table = strings.TrimSuffix(name, "]") + "."
+			} else if key, _, ok := strings.Cut(line, " = "); ok {
+				documented = append(documented, table+key)
+			}
+		}
+		for _, s := range codex.Settings() {
+			known = append(known, s.Key)
+		}
+		if !slices.Equal(documented, known) {
+			t.Errorf("README has %v, install writes %v", documented, known)
+		}
+	})
 	t.Run("paths", func(t *testing.T) {
 		for _, name := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
 			for _, m := range regexp.MustCompile("`((?:plugin|rpc|auth|pool|instructions|logging|testdata)/[A-Za-z0-9_./-]*)`").FindAllStringSubmatch(readProjectFile(t, name), -1) {
