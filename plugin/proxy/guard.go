@@ -33,7 +33,8 @@ var (
 )
 
 // admit judges a request by its head. The door to the token command needs no
-// bearer: it proves itself to the caller and gives nothing away.
+// bearer: it proves itself to the caller, and gives its version and process away at
+// most.
 func (f *front) admit(r *http.Request) *refusal {
 	origin := r.Header.Get("Origin")
 	bearer, hasBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
