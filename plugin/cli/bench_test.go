@@ -22,6 +22,8 @@ import (
 // neither builds nor runs them, `make check` vets them. Each bench*_test.go with
 // the tag is one section of the table.
 
+const benchmarking = true
+
 // bench is what a section measures with.
 type bench struct {
 	t     *testing.T

@@ -36,7 +36,9 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	stop := make(chan struct{})
-	go seenProcesses.follow(stop)
+	if !benchmarking {
+		go seenProcesses.follow(stop)
+	}
 	code := m.Run()
 	close(stop)
 	fmt.Println(figuresOfWitnesses())
