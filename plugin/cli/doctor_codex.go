@@ -45,6 +45,11 @@ func (a *app) checkCodex(ctx context.Context, fix bool) []plugin.Check {
 		}
 		checks = append(checks, c)
 	}
+	if name := host.ProxyDetour(a.Env); name != "" {
+		checks = append(checks, plugin.Check{Name: plugin.HostCodex, Result: plugin.CheckWarn,
+			Detail: fmt.Sprintf("%s is set, by which Codex sends what is for the front end to that proxy, prompts and key in clear", name),
+			Mend:   fmt.Sprintf("export NO_PROXY='%s'", host.DirectNoProxy(a.Env))})
+	}
 	return append(checks, checkCodexProgram(ctx, codex))
 }
 

@@ -91,6 +91,10 @@ func doctorCodex() []doctorCase {
 			r.do(os.Remove(filepath.Join(r.dir, ".codex/codex-rota/install.json"))) // it knows where Codex was
 			r.withoutCodex()
 		}), line: "codex", level: "warn", says: "codex is not in PATH", mend: "npm install -g @openai/codex"},
+		{name: "a proxy in the way of Codex", spoil: func(r *rig) []string {
+			registered(nil, plain, nil)(r)
+			return []string{"http_proxy=http://proxy.example:1", "NO_PROXY=a.example"}
+		}, line: "codex", level: "warn", says: "http_proxy is set", mend: "export NO_PROXY='a.example,127.0.0.1'"},
 		{name: "a front end that runs", spoil: func(r *rig) []string {
 			r.must("token", "--front-end")
 			r.t.Cleanup(r.endFrontEnd)

@@ -50,6 +50,23 @@ func (r *rig) homeFiles() map[string]string {
 	return all
 }
 
+// TestInstallCodexBehindAProxy: the person is told that Codex would not come to the
+// front end, and what to type.
+func TestInstallCodexBehindAProxy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, named("a")...)
+	r.withCodex()
+	cmd := exec.Command(binary, "install", "codex")
+	cmd.Env = append(r.env(os.Environ()), "ALL_PROXY=http://proxy.example:1", "NO_PROXY=localhost")
+	var out transcript
+	cmd.Stdout, cmd.Stderr = &out, &out
+	r.witness.watch(cmd)
+	err := cmd.Run()
+	if said := out.String(); err != nil || !strings.Contains(said, "ALL_PROXY is set") || !strings.Contains(said, "export NO_PROXY='localhost,127.0.0.1'") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
 // TestInstallCodex goes the whole way as a person does: what it would do, do it,
 // look, undo it.
 func TestInstallCodex(t *testing.T) {

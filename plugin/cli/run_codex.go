@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codex-rota/plugin"
+	"codex-rota/plugin/host"
 )
 
 // Exit codes of a shell for a program that is not there, and for one that cannot
@@ -63,7 +64,7 @@ func (a *app) run(ctx context.Context, program string, args []string) error {
 	if err != nil {
 		return err
 	}
-	return becomeProgram(path, slices.Concat([]string{program}, overrides, args), a.Environ())
+	return becomeProgram(path, slices.Concat([]string{program}, overrides, args), host.Direct(a.Environ(), a.Env))
 }
 
 // codexOverrides is the registration of install codex as Codex's -c, with a front

@@ -79,6 +79,21 @@ func TestRunRoot(t *testing.T) {
 	}
 }
 
+// TestRunBesideAProxy: what is for the front end does not go to the person's proxy.
+func TestRunBesideAProxy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, named("a")...)
+	r.fakeCodex("codex", `echo "$HTTP_PROXY $NO_PROXY $no_proxy"`, 0o755)
+	cmd := exec.Command(binary, "run", "--", "codex")
+	cmd.Env = append(r.env(os.Environ()), "HTTP_PROXY=http://proxy.example:1", "NO_PROXY=", "no_proxy=a.example")
+	var out transcript
+	cmd.Stdout = &out
+	r.witness.watch(cmd)
+	if err := cmd.Run(); err != nil || out.String() != "http://proxy.example:1 a.example,127.0.0.1 a.example,127.0.0.1\n" {
+		t.Errorf("%v: %q", err, out.String())
+	}
+}
+
 // TestRunRefuses: what is not one run of codex, with the code that a shell would
 // give. No front end is started for it.
 func TestRunRefuses(t *testing.T) {

@@ -31,6 +31,7 @@ type Codex struct {
 	environ      []string
 	serverEnv    []string
 	home         string // CODEX_HOME
+	env          func(string) string
 }
 
 // NewCodex works out Codex's folder as Codex does.
@@ -39,7 +40,7 @@ func NewCodex(o CodexOptions) *Codex {
 	if home == "" {
 		home = filepath.Join(o.Home, ".codex")
 	}
-	return &Codex{binary: o.Binary, root: o.Root, port: o.Port, program: o.Program, environ: o.Environ, serverEnv: o.ServerEnv, home: home}
+	return &Codex{binary: o.Binary, root: o.Root, port: o.Port, program: o.Program, environ: o.Environ, serverEnv: o.ServerEnv, home: home, env: o.Env}
 }
 
 // CodexProfile is the name under which `--profile-only` registers: codex -p NAME.

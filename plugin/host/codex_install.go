@@ -37,6 +37,9 @@ func (c *Codex) Install(ctx context.Context, o CodexInstall) (Report, error) {
 	if err != nil {
 		return r, err
 	}
+	if name := ProxyDetour(c.env); name != "" {
+		r.note("%s is set: Codex would send what is for the front end to that proxy, prompts and key in clear. Type: export NO_PROXY='%s'", name, DirectNoProxy(c.env))
+	}
 	return r, c.noteLogin(&r)
 }
 
