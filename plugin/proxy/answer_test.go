@@ -165,6 +165,36 @@ func TestFaultIsLogged(t *testing.T) {
 	}
 }
 
+// TestTooLargeIsHeard: a client that writes its whole body before it listens hears
+// why it is not taken.
+func TestTooLargeIsHeard(t *testing.T) {
+	port, _ := listen(t, "key")
+	conn, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const size = maxBody + 4<<20
+	head := "POST " + BasePath + "/responses HTTP/1.1\r\nHost: " + conn.RemoteAddr().String() + "\r\nAuthorization: Bearer key\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n"
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	chunk := make([]byte, 1<<20)
+	for range size / len(chunk) {
+		if _, err := conn.Write(chunk); err != nil {
+			t.Fatalf("the connection is closed while the client writes: %v", err)
+		}
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != 400 || !strings.Contains(string(text), "64 MiB") {
+		t.Errorf("status %d: %s (%v)", response.StatusCode, text, err)
+	}
+}
+
 // TestRefusalIsComplete: a client that waits with its body has the whole answer
 // without it.
 func TestRefusalIsComplete(t *testing.T) {

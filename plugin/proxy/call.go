@@ -29,7 +29,7 @@ func (f *front) relay(w http.ResponseWriter, r *http.Request) {
 	c := &call{f: f, w: w, wire: http.NewResponseController(w), r: r, began: time.Now(), id: plugin.CallID(strconv.Quote("front-" + strconv.FormatUint(f.calls.Add(1), 10)))}
 	var err error
 	if c.body, err = f.readBody(w, r); err != nil {
-		c.fail(bodyError(err))
+		c.fail(err)
 		return
 	}
 	ctx := r.Context()
@@ -91,13 +91,6 @@ func requestHeaders(r *http.Request) []plugin.Header {
 	return headers
 }
 
-func bodyError(err error) error {
-	if errors.Is(err, errTooLarge) {
-		return &plugin.Error{Code: plugin.CodeTooLarge, Message: "this conversation is over 64 MiB: more than one request can carry. Start a new one, or compact it"}
-	}
-	return err
-}
-
 // fail answers a call that never got an answer of its own. Anything but an error
 // of the service's means that the client is gone.
 func (c *call) fail(err error) {
@@ -111,6 +104,8 @@ func (c *call) fail(err error) {
 			response = c.f.Service.HostResponse(known)
 		}
 		c.refuse(response)
+	case errors.Is(err, errTooLarge):
+		refuse(c.w, c.r, &tooLarge)
 	default:
 		c.f.Log.Warn("a request was not read to its end", "reason", err)
 		refuse(c.w, c.r, &refusal{http.StatusBadRequest, "the request's body did not come to its end"})

@@ -29,6 +29,7 @@ var (
 	noBearer      = refusal{http.StatusBadRequest, "Codex sent this request without the key of the codex-rota front end, so its token command failed. Type: codex-rota doctor"}
 	wrongBearer   = refusal{http.StatusUnauthorized, "the key is not that of the codex-rota front end that runs now"}
 	noUpgrade     = refusal{http.StatusUpgradeRequired, "the codex-rota front end speaks plain HTTP"}
+	tooLarge      = refusal{http.StatusBadRequest, "this conversation is over 64 MiB: more than one request can carry. Start a new one, or compact it"}
 	notFound      = refusal{http.StatusNotFound, "the codex-rota front end has nothing at this path"}
 )
 
@@ -67,7 +68,7 @@ func sameSecret(given string, secret logging.Secret) bool {
 // take: a client that finds the connection closed while it still writes would
 // report a broken connection and never see the answer.
 const (
-	discardBytes = 64 << 20
+	discardBytes = 2 * maxBody
 	discardTime  = 5 * time.Second
 )
 
