@@ -5,7 +5,9 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -157,4 +159,13 @@ func residentOf(pid int) (float64, bool) {
 	var kib float64
 	_, err = fmt.Sscan(rest, &kib)
 	return kib / 1024, err == nil
+}
+
+// write keeps the figures, sections in the order in which they run, and the page.
+func (m benchmarks) write() error {
+	text, err := json.MarshalIndent(m, "", " ")
+	if err == nil {
+		err = os.WriteFile(benchFigures, append(text, '\n'), 0o644)
+	}
+	return cmp.Or(err, os.WriteFile(benchPage, []byte(m.page()), 0o644))
 }

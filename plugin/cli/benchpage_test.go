@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -212,13 +211,4 @@ func TestFigures(t *testing.T) {
 			}
 		})
 	}
-}
-
-// write keeps the figures, sections in the order in which they run, and the page.
-func (m benchmarks) write() error {
-	text, err := json.MarshalIndent(m, "", " ")
-	if err == nil {
-		err = os.WriteFile(benchFigures, append(text, '\n'), 0o644)
-	}
-	return cmp.Or(err, os.WriteFile(benchPage, []byte(m.page()), 0o644))
 }

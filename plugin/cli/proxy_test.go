@@ -221,6 +221,7 @@ func TestFrontEndGuardsItsDoor(t *testing.T) {
 			r.Method, r.URL.Opaque = http.MethodOptions, "*"
 			r.Header.Del("Authorization")
 		}, 400, "codex-rota doctor"},
+		{"a wrong key, in the scheme's small letters", func(r *http.Request) { r.Header.Set("Authorization", "bearer x"+f.key) }, 401, "key"},
 		{"another folder", func(r *http.Request) { r.URL.Path = "/backend-api/wham/usage" }, 404, "nothing"},
 		{"out of the folder", func(r *http.Request) { r.URL.Opaque = "//" + r.Host + proxy.BasePath + "/../wham/usage" }, 404, "nothing"},
 		{"the door without a challenge", func(r *http.Request) { r.URL.Path = proxy.DoorPath }, 400, "door"},

@@ -38,7 +38,7 @@ var (
 // most.
 func (f *front) admit(r *http.Request) *refusal {
 	origin := r.Header.Get("Origin")
-	bearer, hasBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
 	case r.Host != f.host || r.URL.Host != "" && r.URL.Host != f.host:
 		return &foreignHost
@@ -46,7 +46,7 @@ func (f *front) admit(r *http.Request) *refusal {
 		return &foreignOrigin
 	case r.URL.Path == DoorPath:
 		return nil
-	case !hasBearer || bearer == "":
+	case !strings.EqualFold(scheme, "Bearer") || bearer == "":
 		return &noBearer
 	case !sameSecret(bearer, f.Nonce):
 		return &wrongBearer
