@@ -39,10 +39,6 @@ func (plain) Response(_ context.Context, p plugin.ResponseParams, _ []byte) (*pl
 
 func (plain) Done(context.Context, plugin.DoneParams, []byte) {}
 
-func (plain) Collapse(context.Context, plugin.CollapseParams, []byte) (*plugin.CollapseResult, error) {
-	return nil, nil
-}
-
 func (plain) HostResponse(e *plugin.Error) *plugin.HostResponse {
 	return &plugin.HostResponse{Status: http.StatusBadGateway, Body: e.Message}
 }

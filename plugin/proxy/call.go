@@ -58,7 +58,7 @@ func (f *front) relay(w http.ResponseWriter, r *http.Request) {
 			if v.Verdict == plugin.VerdictDeliver {
 				c.body.release() // what is still undecided the service keeps until done
 			}
-			c.deliver(a, v, prepared.Collapse)
+			c.deliver(a, v) // never collapsed: Codex gets what it asked for
 		}
 		return
 	}

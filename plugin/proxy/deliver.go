@@ -17,12 +17,8 @@ var connectionHeaders = []string{"Connection", "Keep-Alive", "Proxy-Authenticate
 
 // deliver passes the answer on as it comes and untouched, and tells the service
 // how it ended before the client can know it.
-func (c *call) deliver(a *answer, v *plugin.Verdict, collapse bool) {
+func (c *call) deliver(a *answer, v *plugin.Verdict) {
 	defer a.close()
-	if collapse && a.ok() {
-		c.collapse(a)
-		return
-	}
 	for _, h := range a.headers {
 		dropped := func(name string) bool { return strings.EqualFold(name, h[0]) }
 		if !slices.ContainsFunc(connectionHeaders, dropped) && !slices.ContainsFunc(v.DropHeaders, dropped) {
@@ -63,21 +59,4 @@ func (c *call) write(chunk []byte) bool {
 		return false
 	}
 	return c.wire.Flush() == nil
-}
-
-// collapse makes one JSON of a stream, for a request that did not ask for one.
-func (c *call) collapse(a *answer) {
-	for !a.over {
-		if _, err := a.hold(); err != nil {
-			c.done("failed", a.space.tail.bytes())
-			panic(http.ErrAbortHandler)
-		}
-	}
-	result, err := c.f.Service.Collapse(c.r.Context(), plugin.CollapseParams{Call: c.id}, a.held)
-	c.done("completed", a.space.tail.bytes())
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.reply(&result.Response)
 }

@@ -163,10 +163,6 @@ func (s *keepingService) Response(context.Context, plugin.ResponseParams, []byte
 
 func (s *keepingService) Done(context.Context, plugin.DoneParams, []byte) {}
 
-func (s *keepingService) Collapse(context.Context, plugin.CollapseParams, []byte) (*plugin.CollapseResult, error) {
-	return nil, errors.New("nothing is collapsed here")
-}
-
 func (s *keepingService) HostResponse(e *plugin.Error) *plugin.HostResponse {
 	s.t.Error(e)
 	return &plugin.HostResponse{Status: http.StatusBadRequest}

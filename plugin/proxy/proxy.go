@@ -38,7 +38,6 @@ type Service interface {
 	Prepare(context.Context, plugin.PrepareParams, []byte) (*plugin.Prepared, error)
 	Response(context.Context, plugin.ResponseParams, []byte) (*plugin.Verdict, error)
 	Done(context.Context, plugin.DoneParams, []byte)
-	Collapse(context.Context, plugin.CollapseParams, []byte) (*plugin.CollapseResult, error)
 	HostResponse(*plugin.Error) *plugin.HostResponse
 }
 
