@@ -135,18 +135,21 @@ func (b *Body) scanObject(s *scanner) {
 
 func (b *Body) scanInclude(s *scanner) {
 	b.includeEmpty, b.includesReasoning = true, false
-	for c := s.enter(); c.next(); c.done() {
+	c := s.enter()
+	for c.next() {
 		v := s.value()
 		b.includeEmpty = false
 		if b.isText(v) && string(b.text(v)) == encryptedReasoning {
 			b.includesReasoning = true
 		}
+		c.done()
 	}
 }
 
 func (b *Body) scanReasoning(s *scanner) {
 	b.reasoningEmpty, b.effort, b.context = true, span{}, span{}
-	for c := s.enter(); c.next(); c.done() {
+	c := s.enter()
+	for c.next() {
 		b.reasoningEmpty = false
 		name, v := c.name(), s.value()
 		switch string(name) {
@@ -155,6 +158,7 @@ func (b *Body) scanReasoning(s *scanner) {
 		case "context":
 			b.context = v
 		}
+		c.done()
 	}
 }
 

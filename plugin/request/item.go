@@ -94,21 +94,25 @@ type cut struct {
 func (b *Body) scanInput(s *scanner) {
 	start := s.pos
 	b.items, b.cuts, b.paired = b.items[:0], b.cuts[:0], 0
-	for c := s.enter(); c.next(); c.done() {
-		b.items = room(b.items, s.pos-start, len(s.raw)-start)
+	c := s.enter()
+	for c.next() {
+		b.items = append(room(b.items, s.pos-start, len(s.raw)-start), item{})
+		it := &b.items[len(b.items)-1]
 		if s.peek() == '{' {
-			b.items = append(b.items, b.scanItem(s, start))
+			b.scanItem(s, it, start)
 		} else {
-			b.items = append(b.items, item{span: s.value()})
+			it.span = s.value()
 		}
+		c.done()
 	}
 }
 
-// scanItem reads one input item. list is where the array began.
-func (b *Body) scanItem(s *scanner, list int) item {
-	it := item{span: span{start: int32(s.pos)}}
+// scanItem reads one input item into it. list is where the array began.
+func (b *Body) scanItem(s *scanner, it *item, list int) {
+	it.start = int32(s.pos)
 	removed := 0
-	for c := s.enter(); c.next(); {
+	c := s.enter()
+	for c.next() {
 		isID := false
 		switch name := c.name(); string(name) {
 		case "type":
@@ -155,7 +159,6 @@ func (b *Body) scanItem(s *scanner, list int) item {
 	if it.kind.isCall() || it.kind.isOutput() {
 		b.paired++
 	}
-	return it
 }
 
 // scanParts steps over a message's content or a tool's output and notes the
@@ -165,19 +168,22 @@ func (b *Body) scanParts(s *scanner, list int) span {
 	if s.peek() != '[' {
 		return s.value()
 	}
-	for c := s.enter(); c.next(); c.done() {
+	c := s.enter()
+	for c.next() {
 		if s.peek() == '{' {
 			b.scanPart(s, list)
 		} else {
 			s.value()
 		}
+		c.done()
 	}
 	return span{start, int32(s.pos)}
 }
 
 func (b *Body) scanPart(s *scanner, list int) {
 	before, image, removed := len(b.cuts), false, 0
-	for c := s.enter(); c.next(); {
+	c := s.enter()
+	for c.next() {
 		name := c.name()
 		v := s.value()
 		c.done()

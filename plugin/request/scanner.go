@@ -2,9 +2,7 @@ package request
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
-	"math/bits"
 )
 
 // maxDepth is how deep values may nest: the limit of encoding/json, so that a
@@ -35,8 +33,10 @@ func (s *scanner) value() span {
 	case '"':
 		s.text()
 	case '{', '[':
-		for c := s.enter(); c.next(); c.done() {
+		c := s.enter()
+		for c.next() {
 			s.value()
+			c.done()
 		}
 	case 't':
 		s.literal("true")
@@ -139,51 +139,6 @@ func (s *scanner) text() span {
 	}
 }
 
-// plain returns the first offset from i on that needs a closer look inside a
-// string: its quote, a control character, or a backslash with which no usual
-// escape begins. Nearly all of a body is the inside of strings, so it looks at
-// eight bytes at a time; and since code has an escape every dozen bytes, it steps
-// over the usual ones without looking at any byte twice.
-func plain(raw []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		lows  = 0x7f * ones
-		highs = 0x80 * ones
-	)
-	for i+8 < len(raw) { // the byte behind the eight may be an escaped one
-		w := binary.LittleEndian.Uint64(raw[i:])
-		// With bit 1 turned over, the quote lies right above the control characters.
-		low, slash := w^2*ones, w^'\\'*ones
-		hits := highs &^ ((low&lows + (0x80-0x21)*ones | w) & (slash&lows + lows | slash))
-		next := i + 8
-		for ; hits != 0; hits &= hits - 1 {
-			bit := bits.TrailingZeros64(hits)
-			at := i + bit/8
-			if raw[at] != '\\' || !usual(raw[at+1]) {
-				return at
-			}
-			if at+1 == next {
-				next++
-			}
-			hits &^= 1 << (bit + 8) // the escaped byte may be a quote or a backslash
-		}
-		i = next
-	}
-	for i < len(raw) && raw[i] >= 0x20 && raw[i] != '"' && raw[i] != '\\' {
-		i++
-	}
-	return i
-}
-
-// usual reports whether c after a backslash is an escape of two bytes.
-func usual(c byte) bool {
-	const (
-		low  = 1<<'"' | 1<<'/'
-		high = 1<<('\\'-64) | 1<<('b'-64) | 1<<('f'-64) | 1<<('n'-64) | 1<<('r'-64) | 1<<('t'-64)
-	)
-	return (uint64(low)>>c|uint64(high)>>(c-64))&1 != 0
-}
-
 func (s *scanner) escape() {
 	s.pos++
 	switch c := s.peek(); {
@@ -228,20 +183,30 @@ func (m member) cut(removed int) span {
 
 // cursor walks the entries of an object or array:
 //
-//	for c := s.enter(); c.next(); c.done() { s.value() }
+//	c := s.enter()
+//	for c.next() {
+//		s.value()
+//		c.done()
+//	}
 //
-// The loop's body must step over exactly one value.
+// The loop's body must step over exactly one value before done. A cursor that is
+// declared in the for statement would be copied for each entry.
 type cursor struct {
 	s      *scanner
-	close  byte
+	close  byte // 0 before the first entry
 	ended  bool
 	key    span // of an object's entry, as text gives it
 	member member
 }
 
-// enter steps into the object or array at pos.
-func (s *scanner) enter() cursor {
-	c := cursor{s: s, close: s.peek() + 2} // '{'+2 is '}', '['+2 is ']'
+// enter begins with the object or array at pos. It is small enough to be inlined,
+// so that the cursor is made where it stays.
+func (s *scanner) enter() cursor { return cursor{s: s} }
+
+// open steps inside the bracket.
+func (c *cursor) open() {
+	s := c.s
+	c.close = s.peek() + 2 // '{'+2 is '}', '['+2 is ']'
 	s.pos++
 	s.depth++
 	if s.depth > maxDepth {
@@ -253,7 +218,6 @@ func (s *scanner) enter() cursor {
 	if s.peek() == c.close {
 		c.leave()
 	}
-	return c
 }
 
 func (c *cursor) leave() {
@@ -265,6 +229,9 @@ func (c *cursor) leave() {
 // next steps to the value of the next entry, if there is one.
 func (c *cursor) next() bool {
 	s := c.s
+	if c.close == 0 {
+		c.open()
+	}
 	if c.ended || s.bad {
 		return false
 	}
