@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"codex-rota/pool"
@@ -112,46 +113,52 @@ func benchStream(events int) []string {
 		"{\"input_tokens\":1000,\"input_tokens_details\":{\"cached_tokens\":900},\"output_tokens\":20}}}\n\n")
 }
 
-// session is a body as OpenCode sends it, of about size bytes: as many turns as
-// fit, each with a question, reasoning, and tool calls with their outputs.
+// session is a body of size bytes as OpenCode sends it: instructions, as many turns
+// as fit, each with a question, reasoning, and tool calls with their outputs, and
+// the question of now, which is as long as the rest of the size allows.
 func session(size int) []byte {
 	type object = map[string]any
-	var input []any
-	used := 0
-	add := func(item object) {
-		text, err := json.Marshal(item)
-		if err != nil {
-			panic(err) // a literal
-		}
-		used += len(text)
-		input = append(input, item)
-	}
-	var tools []any
-	for i := range min(12, size/2000) {
+	var tools, input []any
+	for i := range min(12, size/3000) {
 		tools = append(tools, object{"type": "function", "name": fmt.Sprint("tool", i), "strict": false, "description": code(3),
 			"parameters": object{"type": "object", "required": []string{"path"}, "properties": object{"path": object{"type": "string"}, "limit": object{"type": "number", "minimum": 1}}}})
 	}
-	for turn := 0; used < size*9/10; turn++ {
-		add(object{"role": "user", "content": []any{object{"type": "input_text", "text": "Schau dir bitte größere Dateien an – „Übersicht“, 日本語のコメント 🎉 und C:\\tmp\\" + fmt.Sprint(turn)}}})
-		if used > size/2 && size < 10_000 {
-			continue
-		}
-		add(object{"type": "reasoning", "summary": []any{}, "encrypted_content": string(bytes.Repeat([]byte("gAAAAB"), 150))})
-		for k := range 3 {
-			id := fmt.Sprintf("call_%d_%d", turn, k)
-			add(object{"type": "function_call", "call_id": id, "name": "read", "arguments": fmt.Sprintf(`{"path":"/src/file%d.go","limit":200}`, turn)})
-			add(object{"type": "function_call_output", "call_id": id, "output": code(1 + (turn*7+k*13)%60)})
-		}
-		add(object{"role": "assistant", "content": []any{object{"type": "output_text", "text": code(4)}}})
+	question := func(text string) object {
+		return object{"role": "user", "content": []any{object{"type": "input_text", "text": text}}}
 	}
+	body := func() []byte {
+		return benchJSON(object{"model": "gpt-5.5", "instructions": code(3 + size/5000), "input": input, "tools": tools, "tool_choice": "auto",
+			"include": []string{"reasoning.encrypted_content"}, "reasoning": object{"effort": "medium", "summary": "auto"}, "text": object{"verbosity": "medium"},
+			"store": false, "stream": true, "prompt_cache_key": "ses_bench"})
+	}
+	used := len(body())
+	for turn := 0; ; turn++ {
+		items := []any{question("Schau dir bitte größere Dateien an – „Übersicht“, 日本語のコメント 🎉 und C:\\tmp\\" + fmt.Sprint(turn)),
+			object{"type": "reasoning", "summary": []any{}, "encrypted_content": string(bytes.Repeat([]byte("gAAAAB"), 150))}}
+		for k := range min(3, 1+size/10_000) {
+			id := fmt.Sprintf("call_%d_%d", turn, k)
+			items = append(items, object{"type": "function_call", "call_id": id, "name": "read", "arguments": fmt.Sprintf(`{"path":"/src/file%d.go","limit":200}`, turn)},
+				object{"type": "function_call_output", "call_id": id, "output": code(1 + (turn*7+k*13)%60)})
+		}
+		items = append(items, object{"role": "assistant", "content": []any{object{"type": "output_text", "text": code(min(4, 1+size/10_000))}}})
+		if used += len(benchJSON(items)); used > size-100 {
+			break
+		}
+		input = append(input, items...)
+	}
+	now := question("")
+	input = append(input, now)
+	now["content"] = question(strings.Repeat("w", size-len(body())))["content"]
+	return body()
+}
+
+// benchJSON is v as JSON.stringify has it.
+func benchJSON(v any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false) // JSON.stringify does not
-	err := encoder.Encode(object{"model": "gpt-5.5", "instructions": code(size / 5000), "input": input, "tools": tools, "tool_choice": "auto",
-		"include": []string{"reasoning.encrypted_content"}, "reasoning": object{"effort": "medium", "summary": "auto"}, "text": object{"verbosity": "medium"},
-		"store": false, "stream": true, "prompt_cache_key": "ses_bench"})
-	if err != nil {
-		panic(err)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic(err) // a literal
 	}
 	return bytes.TrimSpace(b.Bytes())
 }
