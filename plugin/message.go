@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -106,24 +105,6 @@ type Prepared struct {
 	Body     *string        `json:"body,omitempty"`
 	Collapse bool           `json:"collapse"`
 	Timeouts *Timeouts      `json:"timeouts,omitempty"`
-}
-
-// MarshalJSON makes {"pass":true} of a call that is none of ours.
-func (p Prepared) MarshalJSON() ([]byte, error) {
-	if p.Pass {
-		return []byte(`{"pass":true}`), nil
-	}
-	type plain Prepared
-	return marshal(plain(p))
-}
-
-// marshal is json.Marshal without HTML escapes.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
 }
 
 type AccountRef struct {

@@ -160,7 +160,7 @@ func notification(m Method) Method {
 }
 
 // decodeParams reads the params, an object or nothing, into p. Members that p
-// does not know are ignored.
+// does not know are ignored. They are part of a message that was found valid.
 func decodeParams(c *call, p any) error {
 	params := bytes.TrimSpace(c.params)
 	if len(params) == 0 || string(params) == "null" {
@@ -168,6 +168,9 @@ func decodeParams(c *call, p any) error {
 	}
 	if params[0] != '{' {
 		return badParams("%s takes its params as an object, by name", c.method)
+	}
+	if direct, ok := p.(interface{ ReadJSON([]byte) bool }); ok && direct.ReadJSON(params) {
+		return nil
 	}
 	err := json.Unmarshal(params, p)
 	var wrong *json.UnmarshalTypeError

@@ -230,6 +230,9 @@ func (s *session) invoke(c *call, m Method) (result json.RawMessage, err error) 
 	if err != nil {
 		return nil, err
 	}
+	if direct, ok := value.(interface{ AppendJSON([]byte) []byte }); ok {
+		return direct.AppendJSON(nil), nil
+	}
 	return encodeJSON(value)
 }
 

@@ -4,13 +4,33 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
 // MarshalJSON gives the wire's [start, delete, "text"]. Text is valid UTF-8, so
 // that what is decoded is what Apply would write.
-func (e Edit) MarshalJSON() ([]byte, error) {
-	return fmt.Appendf(nil, "[%d,%d,%s]", e.Start, e.Delete, quote(e.Text)), nil
+func (e Edit) MarshalJSON() ([]byte, error) { return e.appendJSON(nil), nil }
+
+func (e *Edit) appendJSON(to []byte) []byte {
+	to = strconv.AppendInt(append(to, '['), int64(e.Start), 10)
+	to = strconv.AppendInt(append(to, ','), int64(e.Delete), 10)
+	return append(AppendQuoted(append(to, ','), e.Text), ']')
+}
+
+// AppendEdits appends the wire's list of edits; null for nil.
+func AppendEdits(to []byte, edits []Edit) []byte {
+	if edits == nil {
+		return append(to, "null"...)
+	}
+	to = append(to, '[')
+	for i := range edits {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = edits[i].appendJSON(to)
+	}
+	return append(to, ']')
 }
 
 // UnmarshalJSON reads what MarshalJSON writes and nothing else.
@@ -74,16 +94,28 @@ func (l *editList) replace(at span, text string) {
 func (l *editList) insert(at int32, text string) { l.replace(span{at, at}, text) }
 func (l *editList) delete(at span)               { l.replace(at, "") }
 
-// quote is s as a JSON string. `<`, `>` and `&` stay as they are; bytes that are
-// no UTF-8 become U+FFFD.
-func quote(s string) string {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+// quote is s as a JSON string, by AppendQuoted.
+func quote(s string) string { return string(AppendQuoted(nil, s)) }
+
+// AppendQuoted appends s as a JSON string. `<`, `>` and `&` stay as they are; bytes
+// that are no UTF-8 become U+FFFD.
+func AppendQuoted(to []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return appendEscaped(to, s)
+		}
+	}
+	return append(append(append(to, '"'), s...), '"')
+}
+
+func appendEscaped(to []byte, s string) []byte {
+	out := bytes.NewBuffer(to)
+	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil {
 		panic(err) // unreachable: a string always encodes
 	}
-	return strings.TrimSuffix(out.String(), "\n")
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
 // copied is a piece of the body for use in an edit's text. What is no UTF-8
