@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 )
@@ -36,10 +35,8 @@ func (s *session) WriteObject(any) error {
 	if err := context.Cause(s.broken); err != nil {
 		return err
 	}
-	stuck := time.AfterFunc(writeTime, func() {
-		s.breakOff(fmt.Errorf("the host has not read an answer for %s", writeTime))
-	})
-	defer stuck.Stop()
+	s.writing.begin()
+	defer s.writing.end()
 	if _, err := s.out.Write(text); err != nil {
 		s.breakOff(fmt.Errorf("writing to the host: %w", err))
 		return err

@@ -6,6 +6,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -66,6 +67,10 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error 
 	s.workers = newWorkers(s.work.Done())
 	s.broken, s.breakOff = context.WithCancelCause(detached)
 	defer s.breakOff(errEnding)
+	s.writing = &watch{limit: writeTime, late: func() {
+		s.breakOff(fmt.Errorf("the host has not read an answer for %s", writeTime))
+	}}
+	defer s.writing.stop()
 
 	s.service.SetNotifier(s.notices.put)
 	s.service.SetReclaimer(s.reader.buffers.put)

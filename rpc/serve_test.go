@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -211,6 +212,34 @@ func TestStuckHost(t *testing.T) {
 			t.Errorf("gave the host up after %s, want %s", took, writeTime)
 		}
 		never.Close()
+		in.Close()
+	})
+}
+
+// A host that stops to read later has as long, from the answer that it leaves.
+func TestHostThatGetsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, send := io.Pipe()
+		read, out := io.Pipe()
+		ended := make(chan error, 1)
+		go func() { ended <- Serve(t.Context(), in, out, Options{Service: newFake()}) }()
+		answers := bufio.NewReader(read)
+		for id, pause := range []time.Duration{writeTime / 3, writeTime / 3, 3 * writeTime, writeTime / 3} {
+			io.WriteString(send, explain(id+1, "fast"))
+			if _, err := answers.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(pause)
+		}
+		stuck := time.Now()
+		io.WriteString(send, explain(6, "fast"))
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "has not read") {
+			t.Errorf("Serve: %v", err)
+		}
+		if took := time.Since(stuck); took != writeTime {
+			t.Errorf("gave the host up after %s, want %s", took, writeTime)
+		}
+		read.Close()
 		in.Close()
 	})
 }

@@ -42,7 +42,8 @@ type session struct {
 
 	// turn is held by the one message being written. It comes before the Conn's own
 	// lock, which those who wait could not leave when the host is stuck.
-	turn chan struct{}
+	turn    chan struct{}
+	writing *watch // of that message
 
 	readErr error // what ended the host's stream but its end
 
