@@ -2,9 +2,14 @@ package pool
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
+
+// leastRecord is what a record has at least, in bytes, when room is made for others
+// like it.
+const leastRecord = 256
 
 // scanDocument is decodeDocument for a file as this program writes it, unknown
 // members included: it is read at every start of a process and after every change,
@@ -24,7 +29,13 @@ func scanDocument(data []byte) (document, bool) {
 				return
 			}
 			doc.accounts = []Account{}
-			s.list(func() { doc.accounts = append(doc.accounts, s.record()) })
+			from := s.at
+			s.list(func() {
+				doc.accounts = append(doc.accounts, s.record())
+				if len(doc.accounts) == 1 { // the others will be as long, or so
+					doc.accounts = slices.Grow(doc.accounts, (len(data)-from)/max(s.at-from, leastRecord))
+				}
+			})
 		default:
 			s.unknown(&doc.extra, name, headNames)
 		}

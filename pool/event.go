@@ -109,18 +109,16 @@ func (f Facts) asOf(now time.Time) Facts {
 		return t
 	}
 	// Merging into nothing also puts a file in order that another program wrote.
-	windows, blocks := f.Windows, f.Blocks
-	f.Windows, f.Blocks = nil, nil
-	for _, w := range windows {
-		w.ObservedAt = past(w.ObservedAt)
-		f.Windows = mergeWindows(f.Windows, []Window{w})
+	windows, blocks := slices.Clone(f.Windows), slices.Clone(f.Blocks)
+	for i := range windows {
+		windows[i].ObservedAt = past(windows[i].ObservedAt)
 	}
-	for _, b := range blocks {
-		if b.LearnedAt.After(limit) {
-			b.LearnedAt = now
+	for i := range blocks {
+		if blocks[i].LearnedAt.After(limit) {
+			blocks[i].LearnedAt = now
 		}
-		f.Blocks = mergeBlocks(f.Blocks, []Block{b})
 	}
+	f.Windows, f.Blocks = mergeWindows(nil, windows), mergeBlocks(nil, blocks)
 	f.PlanAt, f.StrainAt = past(f.PlanAt), past(f.StrainAt)
 	f.LastUsed, f.LastProbe, f.LastFailure = past(f.LastUsed), past(f.LastProbe), past(f.LastFailure)
 	return f

@@ -140,7 +140,7 @@ func mergeWindows(a, b []Window) []Window {
 	if len(b) == 0 {
 		return a
 	}
-	out := slices.Clone(a)
+	out := append(make([]Window, 0, len(a)+len(b)), a...)
 	for _, w := range b {
 		i, found := slices.BinarySearchFunc(out, w.Name, func(x Window, name string) int {
 			switch {

@@ -10,11 +10,12 @@ import (
 // and of two logins the better one stays. A seat comes twice when a migrated
 // account turns out, at its first refresh, to be one that is already there.
 func (s *Store) mergeSeats(accounts []Account) []Account {
-	kept := accounts[:0:0]
-	place := make(map[string]int, 2*len(accounts))
+	kept := make([]Account, 0, len(accounts))
+	place := make(map[seatKey]int, 2*len(accounts))
+	var room [3]seatKey
 	for i := range accounts {
-		a := accounts[i]
-		keys := seatKeys(&a)
+		a := &accounts[i]
+		keys := a.seatKeys(room[:0])
 		at := -1
 		for _, key := range keys {
 			if j, ok := place[key]; ok && at < 0 {
@@ -23,9 +24,9 @@ func (s *Store) mergeSeats(accounts []Account) []Account {
 		}
 		if at < 0 {
 			at = len(kept)
-			kept = append(kept, a)
+			kept = append(kept, *a)
 		} else {
-			s.mergeInto(&kept[at], &a)
+			s.mergeInto(&kept[at], a)
 		}
 		for _, key := range keys {
 			if _, ok := place[key]; !ok {
@@ -36,19 +37,24 @@ func (s *Store) mergeSeats(accounts []Account) []Account {
 	return kept
 }
 
-// seatKeys are what two records of one seat, or of one login, have in common.
-func seatKeys(a *Account) []string {
-	var keys []string
+// seatKey is what two records of one seat, or of one login, have in common.
+type seatKey struct {
+	of       string // which of the fields it is made of
+	one, two string
+}
+
+// seatKeys appends the account's keys to those in to.
+func (a *Account) seatKeys(to []seatKey) []seatKey {
 	if a.AccountID != "" && a.AccountUserID != "" {
-		keys = append(keys, "seat\x00"+a.AccountID+"\x00"+a.AccountUserID)
+		to = append(to, seatKey{"seat", a.AccountID, a.AccountUserID})
 	}
 	if a.AccountID != "" && a.UserID != "" {
-		keys = append(keys, "user\x00"+a.AccountID+"\x00"+a.UserID)
+		to = append(to, seatKey{"user", a.AccountID, a.UserID})
 	}
 	if !a.Refresh.IsZero() {
-		keys = append(keys, "login\x00"+a.Refresh.Reveal())
+		to = append(to, seatKey{"login", a.Refresh.Reveal(), ""})
 	}
-	return keys
+	return to
 }
 
 func (s *Store) mergeInto(a, b *Account) {

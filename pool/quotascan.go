@@ -44,7 +44,7 @@ func (s *scan) facts() Facts {
 		switch string(name) {
 		case "windows":
 			s.once(f.Windows == nil)
-			f.Windows = []Window{}
+			f.Windows = make([]Window, 0, 2) // the 5-hour and the weekly one
 			s.list(func() { f.Windows = append(f.Windows, s.window()) })
 		case "blocks":
 			s.once(f.Blocks == nil)

@@ -157,7 +157,7 @@ func (s *scan) boolean() bool {
 }
 
 // number is a number without an exponent, as its text.
-func (s *scan) number() string {
+func (s *scan) number() []byte {
 	if s.peek() == '-' {
 		s.at++
 	}
@@ -165,19 +165,19 @@ func (s *scan) number() string {
 	whole := s.digits()
 	if whole == 0 || whole > 1 && s.data[from] == '0' {
 		s.fail()
-		return ""
+		return nil
 	}
 	if s.at < len(s.data) && s.data[s.at] == '.' {
 		s.at++
 		if s.digits() == 0 {
 			s.fail()
-			return ""
+			return nil
 		}
 	}
 	if from > 0 && s.data[from-1] == '-' {
 		from--
 	}
-	return string(s.data[from:s.at])
+	return s.data[from:s.at]
 }
 
 func (s *scan) digits() (n int) {
@@ -189,7 +189,7 @@ func (s *scan) digits() (n int) {
 }
 
 func (s *scan) integer() int64 {
-	n, err := strconv.ParseInt(s.number(), 10, 64)
+	n, err := strconv.ParseInt(string(s.number()), 10, 64)
 	if err != nil {
 		s.fail()
 	}
@@ -197,7 +197,7 @@ func (s *scan) integer() int64 {
 }
 
 func (s *scan) float() float64 {
-	f, err := strconv.ParseFloat(s.number(), 64)
+	f, err := strconv.ParseFloat(string(s.number()), 64)
 	if err != nil {
 		s.fail()
 	}
