@@ -85,7 +85,9 @@ func (b *bench) build() {
 	dir := b.t.TempDir()
 	for path, pkg := range map[*string]string{&b.bin: "codex-rota", &b.floor: "codex-rota/testdata/bench/floor", &b.hello: "codex-rota/testdata/bench/hello"} {
 		*path = filepath.Join(dir, filepath.Base(pkg))
-		if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", *path, pkg).CombinedOutput(); err != nil {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", *path, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
 			b.t.Fatalf("build %s: %v\n%s", pkg, err, out)
 		}
 	}

@@ -30,6 +30,7 @@ func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "codex-rota")
 	build := exec.Command("go", "build", "-o", binary, "codex-rota")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the Makefile
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)

@@ -90,6 +90,7 @@ func (a *app) answerCodex(ctx context.Context, idle time.Duration, log hclog.Log
 		}
 	})
 	s.Settle(ctx)
+	a.stay()
 	place := proxy.Place{Root: a.root()}
 	release, err := place.Take(ctx)
 	if err != nil {

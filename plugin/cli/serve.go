@@ -70,6 +70,7 @@ func (a *app) onStreams(ctx context.Context, hostName string, front func(context
 		return err
 	}
 	s.Settle(ctx)
+	a.stay()
 	serveErr := front(serving, s, log)
 	if serving.Err() != nil {
 		serveErr = nil // ended as it was told to
