@@ -38,6 +38,24 @@ func chooses(b *testing.B, list []Account, book *Book, q Query) {
 	}
 }
 
+// BenchmarkLearnAndChoose is a new session's choice after an answer of the account
+// chosen before has told another reset, by which others come first.
+func BenchmarkLearnAndChoose(b *testing.B) {
+	for _, n := range []int{20, 1000, 10000} {
+		b.Run(fmt.Sprintf("accounts=%d", n), func(b *testing.B) {
+			list, book, q := manyAccounts(n)
+			roster := NewRoster(list)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				now := t0.Add(time.Duration(i) * time.Microsecond)
+				c := Choose(roster, book, q, now)
+				book.Learn(Event{Account: c.Account, At: now, Windows: []Window{{
+					Name: WindowSecondary, UsedPercent: float64(i % 90), WindowMinutes: weekly, ResetAt: in(time.Duration(i%50+1) * time.Hour)}}}, now)
+			}
+		})
+	}
+}
+
 // BenchmarkTake is the choice as a call meets it: with the one stat that looks for
 // other processes' news, and the binding of its session.
 func BenchmarkTake(b *testing.B) {

@@ -64,7 +64,8 @@ const (
 // Choose answers a query from the accounts, in the person's order, and what is
 // known of them. It changes nothing; Book.Bind notes that the choice was used.
 // For a session that has its account, and with a pin, the number of accounts
-// costs nothing; a new session's choice goes through those in service.
+// costs nothing, and next to nothing for a new session by drain or in turn. Spread,
+// whose score changes with each second, and Only go through those in service.
 func Choose(accounts *Roster, book *Book, q Query, now time.Time) Choice {
 	if a := accounts.Pinned(); a != nil {
 		return choosePinned(accounts, a, book, &q, now)
@@ -144,6 +145,13 @@ func pick(accounts *Roster, book *Book, q *Query, now time.Time) (int, string) {
 	if q.Rotation == RotationRoundRobin {
 		return nextTurn(accounts, members, accounts.Position(book.turn.Account), q, now), becauseTurn
 	}
+	if q.Rotation != RotationSpread && q.Only == nil {
+		i := book.line.drain.first(members, func(m *member) bool { return m.ready(accounts, q, now) }, now)
+		if i < 0 {
+			return -1, ""
+		}
+		return members[i].position, whyDrain(members[i].known.rank(now))
+	}
 	best, least := -1, rank{}
 	for i := range members {
 		m := &members[i]
@@ -160,13 +168,17 @@ func pick(accounts *Roster, book *Book, q *Query, now time.Time) (int, string) {
 			best, least = m.position, r
 		}
 	}
-	switch {
-	case q.Rotation == RotationSpread:
+	if q.Rotation == RotationSpread {
 		return best, becauseSpread
-	case math.IsInf(least.first, 1):
-		return best, becauseUnknown
 	}
-	return best, becauseDrain
+	return best, whyDrain(least)
+}
+
+func whyDrain(first rank) string {
+	if math.IsInf(first.first, 1) {
+		return becauseUnknown
+	}
+	return becauseDrain
 }
 
 // nextTurn is the first ready account after position last, or else the first.

@@ -12,6 +12,7 @@ import (
 type lineup struct {
 	of      *Roster
 	members []member // in the order of the roster
+	drain   tournament
 }
 
 // member is one account in service. known is nil while nothing is known of it.
@@ -49,9 +50,19 @@ func (m *member) ready(accounts *Roster, q *Query, now time.Time) bool {
 
 // replace tells the line-up which entry an account has from now on; nil for none.
 func (l *lineup) replace(id string, known *entry) {
-	position := l.of.Position(id)
-	i, found := slices.BinarySearchFunc(l.members, position, func(m member, at int) int { return cmp.Compare(m.position, at) })
-	if found {
+	if i, found := l.find(id); found {
 		l.members[i].known = known
+		l.drain.touch(i)
 	}
+}
+
+// touch tells the line-up that an account's entry has changed.
+func (l *lineup) touch(id string) {
+	if i, found := l.find(id); found {
+		l.drain.touch(i)
+	}
+}
+
+func (l *lineup) find(id string) (int, bool) {
+	return slices.BinarySearchFunc(l.members, l.of.Position(id), func(m member, at int) int { return cmp.Compare(m.position, at) })
 }

@@ -113,7 +113,7 @@ func plainRefusal(list []Account, book *Book, q Query, now time.Time) Choice {
 // What is kept between choices never changes one: whatever is learned, bound,
 // forgotten, merged from a file or changed in the list, at whatever time.
 func TestChoiceIsThatOfThePlainLoop(t *testing.T) {
-	ids := []string{"a", "b", "c", "d", "e", "f"}
+	ids := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}
 	rapid.Check(t, func(t *rapid.T) {
 		id, model := rapid.SampledFrom(ids), rapid.SampledFrom([]string{"", "m", "n"})
 		minutes := rapid.Custom(func(t *rapid.T) time.Duration {
@@ -121,15 +121,16 @@ func TestChoiceIsThatOfThePlainLoop(t *testing.T) {
 		})
 		book, now := NewBook(), t0
 		roster := NewRoster(accounts(ids...))
+		windows := func(t *rapid.T) Event {
+			return Event{Account: id.Draw(t, "of"), At: now, Windows: []Window{{
+				Name:          rapid.SampledFrom([]string{WindowPrimary, WindowSecondary, "codex_other"}).Draw(t, "window"),
+				UsedPercent:   float64(10 * rapid.IntRange(0, 10).Draw(t, "tenths")),
+				WindowMinutes: rapid.SampledFrom([]int{0, fiveHours, weekly}).Draw(t, "length"),
+				ResetAt:       rapid.SampledFrom([]time.Time{{}, now.Add(minutes.Draw(t, "reset"))}).Draw(t, "known"),
+			}}}
+		}
 		steps := map[string]func(*rapid.T){
-			"learn windows": func(t *rapid.T) {
-				book.Learn(Event{Account: id.Draw(t, "of"), At: now, Windows: []Window{{
-					Name:          rapid.SampledFrom([]string{WindowPrimary, WindowSecondary, "codex_other"}).Draw(t, "window"),
-					UsedPercent:   float64(10 * rapid.IntRange(0, 10).Draw(t, "tenths")),
-					WindowMinutes: rapid.SampledFrom([]int{0, fiveHours, weekly}).Draw(t, "length"),
-					ResetAt:       rapid.SampledFrom([]time.Time{{}, now.Add(minutes.Draw(t, "reset"))}).Draw(t, "known"),
-				}}}, now)
-			},
+			"learn windows": func(t *rapid.T) { book.Learn(windows(t), now) },
 			"learn a block": func(t *rapid.T) {
 				book.Learn(blocked(id.Draw(t, "of"), now, Block{
 					Kind:   rapid.SampledFrom([]BlockKind{BlockQuota, BlockRateLimit, BlockEntitlement, BlockRefresh}).Draw(t, "kind"),
@@ -142,10 +143,17 @@ func TestChoiceIsThatOfThePlainLoop(t *testing.T) {
 			},
 			"forget": func(t *rapid.T) { book.forget(id.Draw(t, "whom")) },
 			"merge": func(t *rapid.T) {
-				file := book.snapshot()
+				other := NewBook() // of another process, which has read ours and learned more
+				other.absorb(book.snapshot(), now)
+				other.Learn(windows(t), now)
+				file := other.snapshot()
 				delete(file.Accounts, id.Draw(t, "gone"))
 				book.saved = uint64(rapid.IntRange(0, int(book.changes)).Draw(t, "saved"))
 				book.absorb(file, now)
+			},
+			"set the clock back": func(t *rapid.T) {
+				now = now.Add(-max(minutes.Draw(t, "by"), 0))
+				book.doubt(now)
 			},
 			"wait": func(t *rapid.T) { now = now.Add(max(minutes.Draw(t, "for"), 0)) },
 			"change the list": func(t *rapid.T) {
@@ -170,8 +178,9 @@ func TestChoiceIsThatOfThePlainLoop(t *testing.T) {
 				if rapid.IntRange(0, 4).Draw(t, "only") == 0 {
 					q.Only = map[string]bool{id.Draw(t, "one"): true, id.Draw(t, "another"): true}
 				}
-				want := plainChoose(roster.All(), book, q, now)
-				got := Choose(roster, book, q, now)
+				at := rapid.SampledFrom([]time.Time{now, now, now.Add(minutes.Draw(t, "ahead"))}).Draw(t, "at") // a retry looks ahead
+				want := plainChoose(roster.All(), book, q, at)
+				got := Choose(roster, book, q, at)
 				if got.Pinned && got.Account == "" {
 					got.Reason = ""
 				}

@@ -20,7 +20,7 @@ type Book struct {
 }
 
 // entry is an account's facts, with what a choice among very many accounts
-// must not work out anew each time. Facts change through set.
+// must not work out anew each time. Facts change through Book.set.
 type entry struct {
 	heldUntil time.Time // the latest end of what holds every model; may have passed
 	perModel  bool      // some blocks hold one model only
@@ -51,6 +51,18 @@ func (r *entry) rank(now time.Time) rank {
 		return r.drain
 	}
 	return drainRank(r.known(), now)
+}
+
+// rankHolds is the second since 1970 from which on rank may be another one without
+// a new fact.
+func (r *entry) rankHolds(now time.Time) int64 {
+	if r.drainEnd.After(now) {
+		return r.drainEnd.Unix()
+	}
+	if w := r.Binding(now); w != nil {
+		return w.ResetAt.Unix()
+	}
+	return never
 }
 
 // held is until when a model is held back, zero when it is not, and whether
@@ -118,6 +130,12 @@ func (b *Book) entry(id string) *entry {
 	return r
 }
 
+// set gives an account's entry other facts.
+func (b *Book) set(id string, r *entry, f Facts) {
+	r.set(f)
+	b.line.touch(id)
+}
+
 // drop forgets an account's entry.
 func (b *Book) drop(id string) {
 	delete(b.accounts, id)
@@ -132,7 +150,7 @@ func (b *Book) changed() uint64 {
 // Learn applies an event that was received at now.
 func (b *Book) Learn(e Event, now time.Time) {
 	r := b.entry(e.Account)
-	r.set(r.Apply(e, now))
+	b.set(e.Account, r, r.Apply(e, now))
 	r.change = b.changed()
 }
 
@@ -174,7 +192,7 @@ func (b *Book) snapshot() bookFormat {
 func (b *Book) absorb(file bookFormat, now time.Time) {
 	for id, f := range file.Accounts {
 		r := b.entry(id)
-		r.set(r.Merge(f.asOf(now)))
+		b.set(id, r, r.Merge(f.asOf(now)))
 	}
 	for id, r := range b.accounts {
 		if _, kept := file.Accounts[id]; !kept && r.change <= b.saved {
@@ -216,8 +234,8 @@ func (b *Book) absorb(file bookFormat, now time.Time) {
 // doubt takes back what a clock told that was set back since: the times in the
 // book that lie ahead of now.
 func (b *Book) doubt(now time.Time) {
-	for _, r := range b.accounts {
-		r.set(r.Facts.asOf(now))
+	for id, r := range b.accounts {
+		b.set(id, r, r.Facts.asOf(now))
 		r.running = activity{}
 	}
 	for _, s := range b.sessions {
