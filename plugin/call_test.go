@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // TestCallsAreForgotten: a call is known for two hours; of an unknown one every
@@ -28,6 +30,24 @@ func TestCallsAreForgotten(t *testing.T) {
 			}
 			r.wantStates(test.states)
 		})
+	}
+}
+
+// A session's name is kept for a day; the message that it came in must not be.
+func TestSessionHoldsNoMessage(t *testing.T) {
+	for _, from := range []string{`"session":"ses_1"`, `"headers":[["session-id","ses_1"]]`} {
+		var p PrepareParams
+		if message := `{"url":"` + strings.Repeat("u", 1000) + `",` + from + `}`; !p.ReadJSON([]byte(message)) {
+			t.Fatalf("%s was left to encoding/json", from)
+		}
+		url, session := unsafe.StringData(p.URL), new(call).sessionOf(p.Session, p.Headers)
+		if session != "ses_1" {
+			t.Errorf("%s: the session is %q", from, session)
+		}
+		// The params lie one behind the other in the message's text.
+		if away := uintptr(unsafe.Pointer(unsafe.StringData(session))) - uintptr(unsafe.Pointer(url)); away < 1100 {
+			t.Errorf("%s: the session's name is a piece of the message", from)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"codex-rota/plugin/request"
 )
@@ -88,7 +89,8 @@ func (s *Service) readBody(ctx context.Context, c *call) {
 // longestSession bounds what a host can have written to disk for a session.
 const longestSession = 128
 
-// sessionOf names the session by DESIGN 3's order.
+// sessionOf names the session by DESIGN 3's order. The name outlives the call by a
+// day, so it is no piece of the message's text, which it would hold in memory.
 func (c *call) sessionOf(explicit string, headers []Header) string {
 	key := ""
 	if c.body != nil {
@@ -97,7 +99,7 @@ func (c *call) sessionOf(explicit string, headers []Header) string {
 	session := request.SessionOf(explicit, headers, key)
 	if len(session) > longestSession {
 		sum := sha256.Sum256([]byte(session))
-		session = hex.EncodeToString(sum[:])
+		return hex.EncodeToString(sum[:])
 	}
-	return session
+	return strings.Clone(session)
 }
