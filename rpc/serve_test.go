@@ -244,6 +244,20 @@ func TestHostThatGetsStuck(t *testing.T) {
 	})
 }
 
+// A timer that fires while the watch is being stopped leaves none behind.
+func TestWatchStopsForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watch{limit: writeTime, late: func() { t.Error("told of a write after stop") }}
+		w.begin()
+		time.Sleep(writeTime / 2)
+		w.begin() // so that look would look again
+		w.stop()
+		w.look()  // its timer had fired, and it waited for the lock
+		w.begin() // a write that had passed the last check
+		time.Sleep(2 * writeTime)
+	})
+}
+
 func TestStuckHostCannotHoldTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, send := io.Pipe()

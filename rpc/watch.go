@@ -16,6 +16,7 @@ type watch struct {
 	since time.Time // when the write under way began; zero when there is none
 	timer *time.Timer
 	set   bool // timer will fire
+	over  bool // stop was called
 }
 
 func (w *watch) begin() {
@@ -31,10 +32,12 @@ func (w *watch) end() {
 	w.since = time.Time{}
 }
 
-// arm has look called in d, unless it will be called anyway. The lock is held.
+// arm has look called in d, unless it will be called anyway, or no more. The lock
+// is held.
 func (w *watch) arm(d time.Duration) {
 	switch {
-	case w.set:
+	case w.set, w.over:
+		return
 	case w.timer == nil:
 		w.timer = time.AfterFunc(d, w.look)
 	default:
@@ -48,7 +51,7 @@ func (w *watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.set = false
-	if w.since.IsZero() {
+	if w.since.IsZero() || w.over { // it may have waited for the lock while stop had it
 		return
 	}
 	if left := w.limit - time.Since(w.since); left > 0 {
@@ -62,7 +65,7 @@ func (w *watch) look() {
 func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.set = true
+	w.over = true
 	if w.timer != nil {
 		w.timer.Stop()
 	}
