@@ -56,8 +56,9 @@ func (p *Prepared) AppendJSON(to []byte) []byte {
 // separated begins the first of several lists, and the others.
 var separated = [2]string{"[", ",["}
 
-// ReadJSON reads valid JSON. It reports false, and has done nothing, when that is
-// for encoding/json: anything but strings without escapes where they belong.
+// ReadJSON reads valid JSON in UTF-8. It reports false, and has done nothing, when
+// that is for encoding/json: anything but strings without escapes where they
+// belong. What it has read are pieces of one copy of valid.
 func (p *PrepareParams) ReadJSON(valid []byte) bool {
 	var read PrepareParams
 	params := gjson.ParseBytes(valid)

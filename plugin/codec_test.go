@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -23,6 +25,11 @@ func anyText() *rapid.Generator[string] {
 
 // What is written by hand is what encoding/json writes by the tags.
 func TestPreparedIsWrittenByItsTags(t *testing.T) {
+	for message, fields := range map[reflect.Type]int{reflect.TypeFor[Prepared](): 9, reflect.TypeFor[AccountRef](): 2, reflect.TypeFor[Timeouts](): 2} {
+		if n := message.NumField(); n != fields {
+			t.Fatalf("%s has %d fields, AppendJSON and this test know %d", message, n, fields)
+		}
+	}
 	text := anyText()
 	headers := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Header { return Header{text.Draw(t, "name"), text.Draw(t, "value")} }), 0, 3)
 	edit := rapid.Custom(func(t *rapid.T) request.Edit {
@@ -92,4 +99,21 @@ func TestParamsAreReadByTheirTags(t *testing.T) {
 	if !new(PrepareParams).ReadJSON(asTheShimHasIt) {
 		t.Error("what the shim sends was left to encoding/json")
 	}
+}
+
+// FuzzParams: what is read by hand of any message is what encoding/json reads.
+func FuzzParams(f *testing.F) {
+	f.Add([]byte(`{"call":1,"url":"u","headers":[["a","b"]]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got, want PrepareParams
+		if !json.Valid(text) || !utf8.Valid(text) || !got.ReadJSON(text) { // the reader of messages lets nothing else through
+			return
+		}
+		if err := json.Unmarshal(text, &want); err != nil {
+			t.Fatalf("read, which encoding/json refuses: %v", err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
