@@ -58,6 +58,7 @@ func (a *app) logsCommand() *cobra.Command {
 				}
 				ctx, stop := interruptible(cmd.Context())
 				defer stop()
+				a.stay()
 				return tail.Follow(ctx, each)
 			})
 		},

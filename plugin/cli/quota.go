@@ -88,6 +88,7 @@ func (a *app) watchQuota(ctx context.Context, s *plugin.Service, only string, se
 	defer stop()
 	page := openScreen(a.Out, a.Size)
 	defer page.close()
+	a.stay()
 
 	fresh := make(chan *plugin.QuotaResult, 1)
 	read := func() {
