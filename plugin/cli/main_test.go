@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,13 +23,26 @@ var binary string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
+// builtBinary names the binary to a test that runs in a process of its own.
+const builtBinary = "CODEX_ROTA_TEST_BINARY"
+
 func buildAndRun(m *testing.M) int {
+	if binary = os.Getenv(builtBinary); binary != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "codex-rota-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	// What a shell runs in the background, or nohup, is to ignore these. Whatever is
+	// started here would as well, unless they are listened to.
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	binary = filepath.Join(dir, "codex-rota")
 	build := exec.Command("go", "build", "-o", binary, "codex-rota")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the Makefile
