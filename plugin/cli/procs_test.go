@@ -53,7 +53,7 @@ func (p *procs) look() {
 		first, known := p.since[pid]
 		if !known {
 			first = time.Now()
-			p.family[pid] = p.isBelow(pid)
+			p.family[pid] = p.isBelow(pid) || isOurs(pid)
 		}
 		alive[pid] = first
 		if pid == os.Getpid() || !p.family[pid] || time.Since(first) > youth {
@@ -82,6 +82,13 @@ func (p *procs) isBelow(pid int) bool {
 		pid = parentOf(filepath.Join("/proc", strconv.Itoa(pid)))
 	}
 	return false
+}
+
+// isOurs reports whether a process is the binary under test: of a front end the
+// parent, a token command of a few milliseconds, may be over before the first look.
+func isOurs(pid int) bool {
+	program, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
+	return err == nil && program == binary
 }
 
 // parentOf reads the fourth field of stat; the second is a name in brackets that
