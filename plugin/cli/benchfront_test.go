@@ -40,6 +40,7 @@ func (b *bench) newFront() *frontBench {
 	cmd := exec.CommandContext(ctx, b.bin, "proxy") // in the foreground, so that its memory can be looked at
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Env = env
+	started := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -47,6 +48,12 @@ func (b *bench) newFront() *frontBench {
 		stop()
 		_ = cmd.Wait() // it ends as it was told to
 	})
+	// The token command would start another one if this one had not begun.
+	for place := (proxy.Place{Root: r.root()}); !place.Taken(ctx); time.Sleep(5 * time.Millisecond) {
+		if time.Since(started) > 10*time.Second {
+			b.t.Fatal("the front end does not start")
+		}
+	}
 	f.pid, f.key = cmd.Process.Pid, strings.TrimSpace(string(b.command(env, b.bin, "token", "--front-end"))) // waits until it answers
 	text, err := os.ReadFile(r.file(proxy.PortFile))
 	if err != nil {
