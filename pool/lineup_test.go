@@ -195,3 +195,29 @@ func TestChoiceIsThatOfThePlainLoop(t *testing.T) {
 		t.Repeat(steps)
 	})
 }
+
+// What is learned of one account concerns the few rounds on its way to the final.
+func TestLearningConcernsFewRounds(t *testing.T) {
+	const many = 1000
+	list, book, q := manyAccounts(many)
+	roster := NewRoster(list)
+	stale := func() (n int) {
+		for _, r := range book.line.drain.rounds[min(1, len(book.line.drain.rounds)):] {
+			if r.until == always {
+				n++
+			}
+		}
+		return n
+	}
+	c := Choose(roster, book, q, t0)
+	if rounds := len(book.line.drain.rounds); rounds < many || stale() > 0 {
+		t.Fatalf("chosen from %d accounts with %d rounds, %d of them not held", many, rounds, stale())
+	}
+	book.Learn(limitedFor(c.Account, time.Hour), t0)
+	if n := stale(); n != 11 { // 1,024 enter
+		t.Errorf("an answer concerns %d rounds, want 11", n)
+	}
+	if next := Choose(roster, book, q, t0); next.Account == c.Account || next.Account == "" || stale() > 0 {
+		t.Errorf("chosen next: %+v; %d rounds not held", next, stale())
+	}
+}

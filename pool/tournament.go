@@ -8,7 +8,7 @@ import (
 // tournament keeps who of a line-up is first by drain's rank. Two by two the members
 // meet, and each round is remembered for as long as it holds: until a fact changes
 // (touch), or a time that it hangs on has come. So a choice costs a few rounds
-// however many accounts there are. The zero value has to be begun.
+// however many accounts there are. The zero value remembers nothing yet.
 type tournament struct {
 	// rounds[1] is the final; those that lead to rounds[i] are rounds[2i] and
 	// rounds[2i+1]; member i enters at rounds[entries+i].
